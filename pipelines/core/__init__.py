@@ -1,0 +1,1 @@
+"""Pure Python of the pipeline; imports no Dagster, dbt or Feast."""

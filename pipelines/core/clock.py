@@ -1,0 +1,64 @@
+"""Business days, and the one place that reads the wall clock.
+
+A run for business day D has `as_of` = the instant D+1 00:00 in the brand's time zone.
+Everything stored is UTC with microseconds; days are cut only here and in the dbt macros.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+
+class Clock(Protocol):
+    """Tells the time; production uses `SystemClock`, tests and replays a `FrozenClock`."""
+
+    def now(self) -> datetime:
+        """The present instant, UTC."""
+        ...
+
+
+class SystemClock:
+    """The wall clock."""
+
+    def now(self) -> datetime:
+        """The present instant, UTC."""
+        return datetime.now(tz=UTC)
+
+
+@dataclass(frozen=True)
+class FrozenClock:
+    """A clock that stands still at `at`."""
+
+    at: datetime
+
+    def now(self) -> datetime:
+        """The instant the clock was set to."""
+        return self.at
+
+
+def start_of(day: date, tz: str) -> datetime:
+    """The UTC instant at which local `day` begins in `tz`."""
+    return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(tz)).astimezone(UTC)
+
+
+def as_of_for(day: date, tz: str) -> datetime:
+    """The `as_of` of the run for business `day`: the UTC instant of the next local midnight."""
+    return start_of(day + timedelta(days=1), tz)
+
+
+def business_day(as_of: datetime, tz: str) -> date:
+    """The day whose run has this `as_of`; the inverse of `as_of_for`."""
+    return (as_of - timedelta(microseconds=1)).astimezone(ZoneInfo(tz)).date()
+
+
+def iso(at: datetime) -> str:
+    """`at` as text that dbt variables, manifests and logs share: UTC, microseconds, `Z`."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def from_iso(text: str) -> datetime:
+    """The instant that `iso` wrote."""
+    return datetime.fromisoformat(text).astimezone(UTC)
