@@ -1,0 +1,146 @@
+"""Purchase histories as flat arrays: one row per customer and local day with positive net.
+
+Readers and the view of a history at a cut-off stand here; what is learnt from them does not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import TypeAlias
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Ints: TypeAlias = npt.NDArray[np.int64]
+Floats: TypeAlias = npt.NDArray[np.float64]
+
+EPOCH = date(1970, 1, 1)
+
+
+def day_number(day: date) -> int:
+    """Days from 1970-01-01 to `day`."""
+    return (day - EPOCH).days
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What was known of every customer at the end of day `cutoff`; one entry per buyer by then.
+
+    `row` is the customer's index in the history, `n` the purchase days so far, `gap` the days
+    from `cutoff` to the next purchase day within the history, 0 where there is none.
+    """
+
+    cutoff: int
+    row: Ints
+    n: Ints
+    first: Ints
+    last: Ints
+    net: Floats
+    gap: Ints
+
+    @property
+    def recency(self) -> Ints:
+        """Whole days since the last purchase day."""
+        return self.cutoff - self.last
+
+    @property
+    def mean_gap(self) -> Floats:
+        """Mean days between purchase days; 0 for one-time buyers."""
+        return (self.last - self.first) / np.maximum(self.n - 1, 1)
+
+
+@dataclass(frozen=True)
+class History:
+    """Purchase days of customers, sorted by customer, then day.
+
+    Customer i owns rows `offsets[i]` to `offsets[i + 1]`; `net` is in minor units.
+    """
+
+    ids: pa.Array
+    offsets: Ints
+    day: npt.NDArray[np.int32]
+    net: Floats
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def start(self) -> int:
+        """The first purchase day of anybody; 0 in an empty history."""
+        return int(self.day.min()) if len(self.day) else 0
+
+    @cached_property
+    def _net_before(self) -> Floats:
+        return np.concatenate([[0.0], np.cumsum(self.net)])
+
+    def at(self, cutoff: int) -> Snapshot:
+        """The buyers as they stood at the end of day `cutoff`, and their next purchase day."""
+        seen = np.concatenate([[0], np.cumsum(self.day <= cutoff, dtype=np.int64)])
+        starts, ends = self.offsets[:-1], self.offsets[1:]
+        counts = seen[ends] - seen[starts]
+        row = np.flatnonzero(counts)
+        n, begin = counts[row], starts[row]
+        after = begin + n
+        following = np.minimum(after, max(len(self.day) - 1, 0))
+        gap = np.where(after < ends[row], self.day[following] - cutoff, 0)
+        net = self._net_before[after] - self._net_before[begin]
+        first, last = self.day[begin].astype(np.int64), self.day[after - 1].astype(np.int64)
+        return Snapshot(cutoff, row, n, first, last, net, gap.astype(np.int64))
+
+    def days_within(self, snapshot: Snapshot, days: int) -> Ints:
+        """Purchase days of each buyer in the `days` after the snapshot's cut-off."""
+        end = snapshot.cutoff + days
+        inside = (self.day > snapshot.cutoff) & (self.day <= end)
+        seen = np.concatenate([[0], np.cumsum(inside, dtype=np.int64)])
+        within: Ints = (seen[self.offsets[1:]] - seen[self.offsets[:-1]])[snapshot.row]
+        return within
+
+
+def from_rows(ids: pa.Array, day: npt.NDArray[np.int32], net: Floats) -> History:
+    """The history of rows sorted by id and day; rows of one customer and day become one."""
+    if not len(ids):
+        return History(ids, np.zeros(1, np.int64), day, net)
+    new_id = np.ones(len(ids), bool)
+    new_id[1:] = pc.not_equal(ids.slice(1), ids.slice(0, len(ids) - 1)).to_numpy(False)
+    new_row = new_id.copy()
+    new_row[1:] |= day[1:] != day[:-1]
+    rows = np.flatnonzero(new_row)
+    if len(rows) < len(day):
+        net = np.add.reduceat(net, rows)
+        day, new_id = day[rows], new_id[rows]
+    starts = np.flatnonzero(new_id)
+    names = ids.take(pa.array(rows[starts]))
+    return History(names, np.append(starts, len(day)).astype(np.int64), day, net)
+
+
+def read_purchase_days(source: pa.Table | Path, until: int) -> History:
+    """The history in `mart_purchase_days`, a table or a Parquet file, up to the day `until`.
+
+    Equal rows in any order give an equal history.
+    """
+    with duckdb.connect() as connection:
+        if isinstance(source, pa.Table):
+            connection.register("purchase_days", source)
+        else:
+            connection.read_parquet(str(source)).create_view("purchase_days")
+        rows = connection.sql(
+            """
+            select
+                member_id,
+                (purchase_date - date '1970-01-01')::integer as day,
+                net_minor::double as net,
+            from purchase_days
+            where purchase_date <= date '1970-01-01' + $until::integer
+                and net_minor > 0
+            order by member_id, day, net
+            """,
+            params={"until": until},
+        ).to_arrow_table()
+    ids = rows["member_id"].combine_chunks()
+    return from_rows(ids, rows["day"].to_numpy(), rows["net"].to_numpy())
