@@ -1,0 +1,102 @@
+"""`huitou run`: one business day the whole way, from landing files to the online store."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pipelines.cli import options, report, runner
+from pipelines.core.clock import as_of_for, iso
+from pipelines.core.errors import UsageError
+from pipelines.core.home import Brand, Home
+
+EXAMPLES = """
+Take one day the whole way: ingest, marts, scores, features, log, online store.
+
+Landing files of earlier days that were never loaded are loaded first.
+
+Examples:
+
+    huitou run --as-of 2011-12-09 --source online_retail_ii --landing data/online_retail_ii
+
+    huitou run --as-of 2025-03-31                # the brand last run, its recorded sources
+
+    huitou run --as-of 2025-03-31 --known-at as-of   # replay: as if run when the day ended
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add `run`."""
+    app.command("run", help=EXAMPLES)(run)
+
+
+def run(
+    as_of: Annotated[str, typer.Option("--as-of", help="Business day, YYYY-MM-DD.")],
+    source: options.Source = None,
+    landing: options.Landing = None,
+    brand: options.BrandName = None,
+    known_at: options.KnownAt = None,
+) -> None:
+    """One business day the whole way."""
+    console = Console()
+    home = Home.from_env()
+    chosen = home.brand(brand or source) if brand or source else home.current()
+    if source:
+        agree(chosen, source, landing)
+    elif landing:
+        raise UsageError("--landing without --source", "name the adapter that reads the folder")
+    runner.use_brand(home, chosen)
+    run_day(chosen, options.day(as_of), known_at, console)
+    report.show(chosen, console)
+
+
+def agree(brand: Brand, source: str, landing: Path | None) -> None:
+    """Record the source and its folder as the brand's.
+
+    Raises:
+        UsageError: unknown source, or a folder that is not there.
+    """
+    from pipelines import adapters
+
+    adapter = adapters.get(source)
+    if landing is None:
+        raise UsageError(f"--source {source} without --landing", "name the folder of its files")
+    if not landing.is_dir():
+        message = f"the landing folder {landing} does not exist"
+        raise UsageError(message, "check the path; `huitou shop` makes one to play with")
+    brand.agree(source, landing, adapter.business_tz, adapter.currency)
+
+
+def run_day(brand: Brand, day: date, known_at: str | None, console: Console) -> runner.Outcome:
+    """Load what earlier days left behind, then run the nightly job for `day`."""
+    moment = _known_at(brand, day, known_at)
+    earlier = pending(brand, day - timedelta(days=1))
+    if earlier:
+        console.print(f"[bold]{brand.name}[/] ingest {earlier[0]} … {earlier[-1]}")
+        runner.execute("ingest", earlier[0], earlier[-1], moment, console)
+    console.print(f"[bold]{brand.name}[/] nightly {day}")
+    return runner.execute("nightly", day, day, moment, console)
+
+
+def pending(brand: Brand, last: date) -> list[date]:
+    """Landing days up to `last` of which a file was never loaded, in order."""
+    from pipelines import adapters
+    from pipelines.core.ingest import pending_days
+
+    return sorted(
+        {
+            day
+            for source, landing in brand.config().sources.items()
+            for day in pending_days(brand, adapters.get(source), Path(landing), last)
+        }
+    )
+
+
+def _known_at(brand: Brand, day: date, text: str | None) -> str | None:
+    if text == "as-of":
+        return iso(as_of_for(day, brand.config().business_tz))
+    return iso(options.instant(text)) if text else None

@@ -1,0 +1,159 @@
+"""Runs of the Dagster jobs in this process, with progress a person can read.
+
+The jobs themselves are those that `dagster dev` shows; nothing is done here that they don't do.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from pipelines.core.errors import HuitouError
+from pipelines.core.files import write_text
+from pipelines.core.home import Brand, Home
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+DAGSTER_YAML = """\
+telemetry:
+  enabled: false
+concurrency:
+  pools:
+    default_limit: 1
+"""
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+
+class RunError(HuitouError):
+    """A run that did not end well; the failed steps and checks are named in the message."""
+
+    exit_code = 4
+
+
+@dataclass
+class Outcome:
+    """What a run did, in the terms that are printed."""
+
+    run_id: str
+    checks_passed: int = 0
+    checks_warned: list[str] = field(default_factory=list)
+
+
+def use_brand(home: Home, brand: Brand) -> None:
+    """Point this process, and the dbt and Feast it starts, at `brand`."""
+    home.choose(brand)
+    os.environ.update(
+        HUITOU_HOME=str(home.root),
+        HUITOU_BRAND=brand.name,
+        HUITOU_ROOT=str(brand.root),
+        HUITOU_PROJECT=brand.project,
+        DAGSTER_HOME=str(brand.dagster_home),
+        DO_NOT_TRACK="1",
+        DBT_SEND_ANONYMOUS_USAGE_STATS="false",
+        DAGSTER_DISABLE_TELEMETRY="1",
+        FEAST_USAGE="False",
+    )
+    settings = brand.dagster_home / "dagster.yaml"
+    if not settings.exists():
+        write_text(settings, DAGSTER_YAML)
+
+
+class Progress(logging.Handler):
+    """One line a finished step, with its seconds; failures and failed checks in red."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self.console = console
+        self.started: dict[str, float] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print what a Dagster event means to the person who waits."""
+        event = getattr(record, "dagster_event", None)
+        if event is None or not event.step_key:
+            return
+        step = event.step_key.replace("__", ".")
+        if event.is_step_start:
+            self.started[step] = time.monotonic()
+        elif event.is_step_success or event.is_step_failure:
+            mark = "[green]✓[/]" if event.is_step_success else "[red]✗[/]"
+            seconds = time.monotonic() - self.started.get(step, time.monotonic())
+            self.console.print(f"  {mark} {step:<28} {seconds:6.1f} s")
+
+
+@contextmanager
+def progress(console: Console) -> Iterator[None]:
+    """Show the steps of the runs inside on `console`, in place of Dagster's own log."""
+    from pipelines.defs.ops.loggers import LISTENING, PROGRESS_LOGGER
+
+    handler, logger = Progress(console), logging.getLogger(PROGRESS_LOGGER)
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    logger.addHandler(handler)
+    os.environ[LISTENING] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[LISTENING]
+        logger.removeHandler(handler)
+
+
+def execute(job: str, first: date, last: date, known_at: str | None, console: Console) -> Outcome:
+    """Run `job` for the landing days `first` to `last` as one run.
+
+    Raises:
+        RunError: a step or a blocking check failed; what was served before is still served.
+    """
+    import dagster as dg
+
+    from pipelines.defs.run import KNOWN_AT_TAG
+    from pipelines.definitions import defs
+
+    tags = {RANGE_START: first.isoformat(), RANGE_END: last.isoformat()}
+    if known_at:
+        tags[KNOWN_AT_TAG] = known_at
+    with dg.DagsterInstance.get() as instance, progress(console):
+        result = (
+            defs()
+            .resolve_job_def(job)
+            .execute_in_process(instance=instance, tags=tags, raise_on_error=False)
+        )
+    return _outcome(result)
+
+
+def _outcome(result: dg.ExecuteInProcessResult) -> Outcome:
+    outcome = Outcome(result.run_id)
+    failed = []
+    for check in result.get_asset_check_evaluations():
+        name = f"{check.asset_key.to_user_string()}: {check.check_name}"
+        if check.passed:
+            outcome.checks_passed += 1
+        elif check.severity.value == "WARN":
+            outcome.checks_warned.append(name)
+        else:
+            failed.append(name)
+    for event in result.all_events:
+        if event.is_step_failure and event.step_failure_data.error:
+            failed.append(_first_cause(event))
+    if failed or not result.success:
+        message = "the run failed; what was served before is still served\n    " + "\n    ".join(
+            dict.fromkeys(failed)
+        )
+        raise RunError(message, "mend the cause above and run the same command again")
+    return outcome
+
+
+def _first_cause(event: dg.DagsterEvent) -> str:
+    """The innermost error of a failed step, in its own words."""
+    error = event.step_failure_data.error
+    while error.cause is not None:
+        error = error.cause
+    return f"{event.step_key}: {error.message.strip()}"

@@ -1,0 +1,45 @@
+"""When the jobs start by themselves; both are off until somebody turns them on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import dagster as dg
+
+from pipelines import adapters
+from pipelines.core.ingest import pending_days
+from pipelines.defs.ops.jobs import ingest, nightly
+from pipelines.defs.run import config_of, current_brand
+
+nightly_schedule = dg.build_schedule_from_partitioned_job(
+    nightly,
+    name="nightly",
+    hour_of_day=2,
+    minute_of_hour=30,
+    description="02:30 in the business time zone, for the day that ended at midnight.",
+)
+
+
+@dg.sensor(job=ingest, minimum_interval_seconds=300, name="late_files")
+def late_files(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Files that landed for days the nightly job has passed; one single-run backfill takes them."""
+    brand = current_brand()
+    yesterday = brand_today(brand) - timedelta(days=1)
+    days = sorted(
+        day
+        for source, landing in config_of(brand).sources.items()
+        for day in pending_days(brand, adapters.get(source), Path(landing), yesterday)
+    )
+    if not days:
+        yield dg.SkipReason("every landed file of past days is loaded")
+        return
+    first, last = days[0].isoformat(), days[-1].isoformat()
+    yield dg.RunRequest(
+        run_key=f"{first}..{last}:{len(days)}",
+        tags={
+            "dagster/asset_partition_range_start": first,
+            "dagster/asset_partition_range_end": last,
+        },
+    )

@@ -1,0 +1,109 @@
+"""What every run agrees on: its brand, its partitions, and its two clocks.
+
+No definitions stand here; the modules beside it share these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+import dagster as dg
+
+from pipelines.core.clock import as_of_for, from_iso, iso
+from pipelines.core.errors import HuitouError, UsageError
+from pipelines.core.feature_log import Watermark
+from pipelines.core.home import Brand, BrandConfig, Home
+
+#: Run tag that fixes `knowledge_cutoff`; without it a run knows what was known when it was made.
+KNOWN_AT_TAG = "huitou/known_at"
+#: The earliest landing day a partition can have.
+FIRST_DAY = "2009-01-01"
+OWNERS = ["team:data"]
+NO_BRAND = BrandConfig(business_tz="Asia/Shanghai", currency="CNY")
+
+
+def current_brand() -> Brand:
+    """The brand this process works for; a placeholder while nothing has been run yet."""
+    home = Home.from_env()
+    try:
+        return home.current()
+    except UsageError:
+        return home.brand("none")
+
+
+def config_of(brand: Brand) -> BrandConfig:
+    """The brand's agreement; the defaults while nothing has been run yet."""
+    try:
+        return brand.config()
+    except UsageError:
+        return NO_BRAND
+
+
+DAYS = dg.DailyPartitionsDefinition(
+    start_date=FIRST_DAY, timezone=config_of(current_brand()).business_tz, end_offset=1
+)
+
+
+class BrandResource(dg.ConfigurableResource):  # type: ignore[type-arg]  # yields itself
+    """The folder of the brand that a run reads and writes."""
+
+    root: str
+
+    @property
+    def brand(self) -> Brand:
+        """The brand of that folder."""
+        from pathlib import Path
+
+        return Brand(Path(self.root))
+
+
+@dataclass(frozen=True)
+class Instants:
+    """The days and clocks of one run: landing days `first` to `last`, and how far it sees."""
+
+    first: date
+    last: date
+    as_of: datetime
+    known_at: datetime
+
+    @property
+    def snapshot_id(self) -> str:
+        """Name of the snapshot: its two clocks, sortable."""
+        return f"{self.as_of:%Y%m%dT%H%M%SZ}-{self.known_at:%Y%m%dT%H%M%S%fZ}"
+
+    @property
+    def watermark(self) -> Watermark:
+        """The snapshot's place in the feature log."""
+        return Watermark(self.as_of, self.known_at, self.snapshot_id)
+
+
+def instants(context: dg.AssetExecutionContext, brand: Brand) -> Instants:
+    """The instants of the run that `context` belongs to; equal in every step of it.
+
+    `known_at` is the run's tag, else the instant at which Dagster made the run.
+    """
+    span = context.partition_key_range
+    first, last = date.fromisoformat(span.start), date.fromisoformat(span.end)
+    tag = context.run.tags.get(KNOWN_AT_TAG)
+    if tag:
+        known_at = from_iso(tag)
+    else:
+        record = context.instance.get_run_record_by_id(context.run.run_id)
+        if record is None:
+            message = f"the Dagster instance does not know run {context.run.run_id}"
+            raise HuitouError(message, f"give the run a tag {KNOWN_AT_TAG}")
+        known_at = record.create_timestamp.replace(tzinfo=UTC)
+    return Instants(first, last, as_of_for(last, config_of(brand).business_tz), known_at)
+
+
+def dbt_vars(moment: Instants, brand: Brand) -> dict[str, str]:
+    """The variables that make the dbt models a pure function of the run's instants."""
+    config = config_of(brand)
+    return {
+        "as_of": iso(moment.as_of),
+        "knowledge_cutoff": iso(moment.known_at),
+        "business_tz": config.business_tz,
+        "currency": config.currency,
+        "snapshot_id": moment.snapshot_id,
+    }

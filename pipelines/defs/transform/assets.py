@@ -1,0 +1,86 @@
+"""The dbt models as assets: the warehouse first, then, once members are scored, the features."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, dbt_assets
+
+from pipelines.core.home import Home
+from pipelines.defs.run import DAYS, OWNERS, BrandResource, dbt_vars, instants
+from pipelines.defs.transform.project import prepared_project
+
+PROJECT = prepared_project(Home.from_env())
+#: The models that read scores; everything else is built before scoring.
+FEATURE_MODELS = "path:models/features"
+
+
+class Translator(DagsterDbtTranslator):
+    """Keys are `[layer, model]`; groups are the layers."""
+
+    def __init__(self) -> None:
+        super().__init__(DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True))
+
+    def get_asset_spec(
+        self, manifest: Mapping[str, Any], unique_id: str, project: Any
+    ) -> dg.AssetSpec:
+        """dbt's own spec with our key, group and owners."""
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        node = manifest["nodes"].get(unique_id)
+        if node is None or node["resource_type"] not in {"model", "seed"}:
+            return spec
+        layer = node["fqn"][1]
+        return spec.replace_attributes(
+            key=dg.AssetKey([layer, node["name"]]), group_name=layer, owners=OWNERS
+        )
+
+
+def build(
+    context: dg.AssetExecutionContext, dbt: DbtCliResource, huitou: BrandResource
+) -> Iterator[Any]:
+    """Build and test the selected models for the run's instants; unit tests are for the gate."""
+    import json
+
+    brand = huitou.brand
+    variables = json.dumps(dbt_vars(instants(context, brand), brand))
+    os.environ["HUITOU_ROOT"] = str(brand.root)
+    yield from dbt.cli(
+        ["build", "--exclude-resource-type", "unit_test", "--vars", variables], context=context
+    ).stream()
+
+
+@dbt_assets(
+    manifest=PROJECT.manifest_path,
+    project=PROJECT,
+    dagster_dbt_translator=Translator(),
+    exclude=FEATURE_MODELS,
+    partitions_def=DAYS,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    pool="warehouse",
+    name="warehouse",
+)
+def warehouse(
+    context: dg.AssetExecutionContext, dbt: DbtCliResource, huitou: BrandResource
+) -> Iterator[Any]:
+    """Staging, intermediate models and marts."""
+    yield from build(context, dbt, huitou)
+
+
+@dbt_assets(
+    manifest=PROJECT.manifest_path,
+    project=PROJECT,
+    dagster_dbt_translator=Translator(),
+    select=FEATURE_MODELS,
+    partitions_def=DAYS,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    pool="warehouse",
+    name="features",
+)
+def features(
+    context: dg.AssetExecutionContext, dbt: DbtCliResource, huitou: BrandResource
+) -> Iterator[Any]:
+    """The feature models, each the contract of one Feast view."""
+    yield from build(context, dbt, huitou)

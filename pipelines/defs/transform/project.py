@@ -1,0 +1,61 @@
+"""The dbt project as Dagster sees it: where its target lies, and a manifest that is never stale."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from dagster_dbt import DbtProject
+
+from pipelines.core.errors import HuitouError
+from pipelines.core.files import atomic
+from pipelines.core.home import DBT_PROJECT, Home
+
+PARSE_VARS = '{"as_of": "2000-01-01T00:00:00.000000Z", "knowledge_cutoff": "2000-01-01T00:00:00.000000Z"}'
+SUFFIXES = {".sql", ".yml", ".yaml", ".csv"}
+
+
+def dbt_executable() -> str:
+    """The `dbt` of this environment, whether or not its folder is on the path."""
+    return str(Path(sys.executable).parent / "dbt")
+
+
+def newest_change(project: Path) -> float:
+    """When any file that dbt parses was last changed, as seconds since the epoch."""
+    return max(p.stat().st_mtime for p in project.rglob("*") if p.suffix in SUFFIXES)
+
+
+def prepared_project(home: Home) -> DbtProject:
+    """The project, its manifest parsed anew if any source of it is younger.
+
+    Raises:
+        HuitouError: dbt cannot parse the project; its own words follow.
+    """
+    target = home.root / "dbt" / "target"
+    manifest = target / "manifest.json"
+    if not manifest.exists() or manifest.stat().st_mtime < newest_change(DBT_PROJECT):
+        _parse(target)
+    return DbtProject(project_dir=DBT_PROJECT, profiles_dir=DBT_PROJECT, target_path=target)
+
+
+def _parse(target: Path) -> None:
+    """Parse into a folder of this process, then put the manifest in place in one move."""
+    scratch = target.with_name(f"parse-{os.getpid()}")
+    folders = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)]
+    done = subprocess.run(  # noqa: S603  # fixed words, our own executable
+        [dbt_executable(), "--quiet", "parse", *folders, "--target-path", str(scratch)]
+        + ["--log-path", str(scratch), "--vars", PARSE_VARS],
+        env={**os.environ, "HUITOU_ROOT": str(target.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        message = f"dbt cannot parse {DBT_PROJECT.name}:\n{done.stdout}{done.stderr}"
+        raise HuitouError(message, "mend the model that dbt names")
+    with atomic(target / "manifest.json") as temporary:
+        (scratch / "manifest.json").replace(temporary)
+    with atomic(target / "partial_parse.msgpack") as temporary:
+        (scratch / "partial_parse.msgpack").replace(temporary)
