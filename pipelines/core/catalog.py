@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -31,6 +32,11 @@ FEAST_TYPES = {
     "bigint[]": "Array(Int64)",
 }
 EVENT_AT, KNOWN_AT = "event_timestamp", "created_timestamp"
+AT = "timestamptz"
+VIEW_META = {"entity", "join_keys", "max_age_s", "slo_s", "owner", "domain"}
+VIEW_META_OPTIONAL = {"pii", "purpose"}
+#: Columns of the feature log and of Feast's join, which also drops whatever ends in `_y`.
+RESERVED = {EVENT_AT, KNOWN_AT, "is_deleted", "snapshot_id", "entity_row_id"}
 
 
 class CatalogError(HuitouError):
@@ -133,42 +139,46 @@ class Catalog:
             CatalogError: a view, column or service is not fully or not consistently defined.
         """
         views: dict[str, FeatureView] = {}
-        exposures: list[dict[str, Any]] = []
-        for path in sorted((project / "models" / "features").glob("*.yml")):
-            document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        services: dict[str, Service] = {}
+        documents = [
+            (path.name, yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+            for path in sorted((project / "models" / "features").glob("*.yml"))
+        ]
+        for file, document in documents:
             for model in document.get("models", []):
                 if "feature_view" in model.get("config", {}).get("meta", {}):
-                    views[model["name"]] = _view(model, path)
-            exposures += document.get("exposures", [])
-        services = {
-            exposure["name"]: _service(exposure, views)
-            for exposure in exposures
-            if "feature_service" in exposure.get("config", {}).get("meta", {})
-        }
+                    _add(views, _view(model, f"{file}: {model['name']}"))
+        for file, document in documents:
+            for exposure in document.get("exposures", []):
+                if "feature_service" in exposure.get("config", {}).get("meta", {}):
+                    where = f"{file}: {exposure['name']}"
+                    _add(services, _service(exposure, views, where))
         return cls(dict(sorted(views.items())), dict(sorted(services.items())))
 
 
-def _view(model: dict[str, Any], path: Path) -> FeatureView:
+Defined = TypeVar("Defined", FeatureView, Service)
+
+
+def _add(known: dict[str, Defined], one: Defined) -> None:
+    if one.name in known:
+        message = f"{one.name} is defined twice"
+        raise CatalogError(message, "keep one, or add the next version")
+    known[one.name] = one
+
+
+def _view(model: dict[str, Any], where: str) -> FeatureView:
     meta = model["config"]["meta"]["feature_view"]
+    _only(meta, VIEW_META, VIEW_META_OPTIONAL, where)
+    if not model.get("description") or min(int(meta["max_age_s"]), int(meta["slo_s"])) <= 0:
+        message = f"{where} lacks a description, or max_age_s and slo_s above zero"
+        raise CatalogError(message, "say what a row is and how old it may be")
     keys = tuple(meta["join_keys"])
-    bookkeeping = {*keys, EVENT_AT, KNOWN_AT}
-    features = []
-    for column in model["columns"]:
-        if column["name"] in bookkeeping:
-            continue
-        if column.get("data_type") not in FEAST_TYPES or not column.get("description"):
-            message = f"{path.name}: {model['name']}.{column['name']} lacks a known type or words"
-            raise CatalogError(message, f"give it a description and one of {sorted(FEAST_TYPES)}")
-        unit = column.get("config", {}).get("meta", {}).get("unit", "")
-        features.append(
-            Feature(column["name"], column["data_type"], _words(column["description"]), unit)
-        )
     return FeatureView(
-        name=model["name"],
+        name=_name(model["name"], where),
         description=_words(model["description"]),
         entity=meta["entity"],
         join_keys=keys,
-        features=tuple(features),
+        features=_features(model["columns"], keys, where),
         max_age_s=int(meta["max_age_s"]),
         slo_s=int(meta["slo_s"]),
         owner=meta["owner"],
@@ -178,25 +188,68 @@ def _view(model: dict[str, Any], path: Path) -> FeatureView:
     )
 
 
-def _service(exposure: dict[str, Any], views: dict[str, FeatureView]) -> Service:
+def _features(
+    columns: list[dict[str, Any]], keys: tuple[str, ...], where: str
+) -> tuple[Feature, ...]:
+    """The columns between the join keys and the two clocks, each with a known type and words."""
+    types = [(column["name"], column.get("data_type")) for column in columns]
+    first, last = [(key, "varchar") for key in keys], [(EVENT_AT, AT), (KNOWN_AT, AT)]
+    if types[: len(first)] != first or types[-2:] != last or len(types) == len(first) + 2:
+        message = f"{where} has not the columns of a feature view"
+        raise CatalogError(message, f"in order: {first}, the features, {last}")
+    features = []
+    for column in columns[len(first) : -2]:
+        name = _name(column["name"], where)
+        if column.get("data_type") not in FEAST_TYPES or not column.get("description"):
+            message = f"{where}.{name} lacks a known type or words"
+            raise CatalogError(message, f"give it a description and one of {sorted(FEAST_TYPES)}")
+        unit = column.get("config", {}).get("meta", {}).get("unit", "")
+        words = _words(column["description"])
+        features.append(Feature(name, column["data_type"], words, unit))
+    if len({name for name, _ in types}) < len(types):
+        message = f"{where} names a column twice"
+        raise CatalogError(message, "each column once")
+    return tuple(features)
+
+
+def _service(exposure: dict[str, Any], views: dict[str, FeatureView], where: str) -> Service:
     meta = exposure["config"]["meta"]["feature_service"]
+    _only(meta, {"features"}, {"serve_stale", "online"}, where)
+    if not exposure.get("description") or not exposure.get("owner", {}).get("name"):
+        message = f"{where} lacks a description or an owner"
+        raise CatalogError(message, "say whom it serves")
     chosen: list[tuple[str, str]] = []
     for view, names in meta["features"].items():
         known = [f.name for f in views[view].features] if view in views else []
         wanted = known if names == "all" else names
         missing = [name for name in wanted if name not in known]
         if missing or not known:
-            message = f"service {exposure['name']} names {view}: {missing or 'no such view'}"
+            message = f"{where} names {view}: {missing or 'no such view'}"
             raise CatalogError(message, "name views and features that models/features defines")
         chosen += [(view, name) for name in wanted]
     return Service(
-        name=exposure["name"],
+        name=_name(exposure["name"], where),
         description=_words(exposure["description"]),
         owner=exposure["owner"]["name"],
         features=tuple(chosen),
         serve_stale=bool(meta.get("serve_stale", False)),
         online=bool(meta.get("online", True)),
     )
+
+
+def _only(meta: dict[str, Any], required: set[str], optional: set[str], where: str) -> None:
+    """Refuse a misspelt or forgotten key, which would otherwise silently be the default."""
+    missing, unknown = sorted(required - set(meta)), sorted(set(meta) - required - optional)
+    if missing or unknown:
+        message = f"{where}: meta lacks {missing} and has the unknown {unknown}"
+        raise CatalogError(message, f"needed: {sorted(required)}; allowed: {sorted(optional)}")
+
+
+def _name(name: str, where: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in RESERVED or name.endswith("_y"):
+        message = f"{where}: {name!r} cannot be a name"
+        raise CatalogError(message, "lower case, digits, _; not reserved; not ending in _y")
+    return name
 
 
 def _words(text: str) -> str:
