@@ -1,0 +1,44 @@
+{# The run's two clocks, and what a mart row says about the run that built it. No model reads
+   the wall clock: whatever is "now" to it is as_of. #}
+
+{% macro run_instant(name) -%}
+    {%- set value = var(name) -%}
+    {%- if execute and not value -%}
+        {{ exceptions.raise_compiler_error(
+            "variable '" ~ name ~ "' is missing; give it as --vars '{" ~ name
+            ~ ": 2025-07-01T16:00:00.000000Z}'"
+        ) }}
+    {%- endif -%}
+    {{ instant(value or "2000-01-01T00:00:00.000000Z") }}
+{%- endmacro %}
+
+{# Events strictly before this instant count. #}
+{% macro as_of() -%}{{ run_instant("as_of") }}{%- endmacro %}
+
+{# Row versions known at or before this instant count. #}
+{% macro knowledge_cutoff() -%}{{ run_instant("knowledge_cutoff") }}{%- endmacro %}
+
+{# The instant `days` local days before as_of: the start of a window that ends there. #}
+{% macro days_before_as_of(days) -%}
+    {{ instant_of_local(add_days(local_time(as_of()), -1 * days)) }}
+{%- endmacro %}
+
+{# Orders before this instant can no longer be sent back in full. #}
+{% macro matured_before() -%}{{ days_before_as_of(var("refund_window_days")) }}{%- endmacro %}
+
+{# Digest of every variable that changes what a number means. #}
+{% macro definition_version() -%}
+    {%- set values = {} -%}
+    {%- for name in var("definitions") -%}
+        {%- do values.update({name: var(name)}) -%}
+    {%- endfor -%}
+    {{ local_md5(tojson(values, sort_keys=true))[:12] }}
+{%- endmacro %}
+
+{# The four columns that end every mart. #}
+{% macro run_columns() -%}
+    {{ as_of() }} as as_of,
+    {{ knowledge_cutoff() }} as known_at,
+    '{{ var("snapshot_id") }}' as snapshot_id,
+    '{{ definition_version() }}' as definition_version
+{%- endmacro %}
