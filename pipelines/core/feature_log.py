@@ -12,6 +12,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 import duckdb
@@ -89,9 +90,8 @@ class FeatureLog:
             if reports[name].rows:
                 path.replace(self._file(name, at.snapshot_id))
         for folder in self.root.glob("[!_]*/"):
-            self._sweep(
-                folder, keep={f"{at.snapshot_id}.parquet"} if folder.name in parts else set()
-            )
+            written = folder.name in parts and parts[folder.name].columns
+            self._sweep(folder, keep={f"{at.snapshot_id}.parquet"} if written else set())
         snapshot = Snapshot(at, catalog_version, parts)
         self._ledger.add(snapshot)
         return snapshot
@@ -182,15 +182,19 @@ class FeatureLog:
         return self._connect().sql(query).to_arrow_reader(batch_rows)
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
-        spill = self.root / f"_spill-{uuid.uuid4().hex[:8]}"
+        db = self._database.cursor()
+        db.execute("SET TimeZone = 'UTC'")
+        return db
+
+    @cached_property
+    def _database(self) -> duckdb.DuckDBPyConnection:
+        spill = self.root / f"_spill-{uuid.uuid4().hex[:8]}"  # one a process, made when needed
         settings = {
             "memory_limit": MEMORY,
             "temp_directory": str(spill),
             "preserve_insertion_order": "false",
         }
-        db = duckdb.connect(config=settings)
-        db.execute("SET TimeZone = 'UTC'")
-        return db
+        return duckdb.connect(config=settings)
 
 
 def _stage(

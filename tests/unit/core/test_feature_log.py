@@ -190,10 +190,10 @@ def test_changes_are_the_keys_touched_since(log: FeatureLog) -> None:
 
 
 def test_changes_include_a_correction_of_an_earlier_day(log: FeatureLog) -> None:
-    """`b` was not touched on day 4, so the correction of day 2 still holds there."""
-    take(log, [member("a", 1), member("b", 1)], mark(2, 2))
-    take(log, [member("a", 2), member("b", 1)], mark(4, 4))
-    take(log, [member("a", 8), member("b", 8)], mark(2, 5))
+    """`b` was not touched on day 4, so the correction of day 2 holds there; `c` was not corrected."""
+    take(log, [member("a", 1), member("b", 1), member("c", 1)], mark(2, 2))
+    take(log, [member("a", 2), member("b", 1), member("c", 2)], mark(4, 4))
+    take(log, [member("a", 8), member("b", 8), member("c", 1)], mark(2, 5))
     rows = log.changes(VIEW, mark(4, 4), mark(4, 5)).read_all().to_pylist()
     assert sorted((r["member_id"], r["order_count"]) for r in rows) == [("a", 2), ("b", 8)]
 
@@ -375,7 +375,7 @@ def test_a_view_held_back_keeps_its_watermark(log: FeatureLog) -> None:
 def test_a_feature_added_later_is_null_before(log: FeatureLog) -> None:
     old = FeatureView(**{**vars(VIEW), "features": VIEW.features[:1]})
     take(log, [member("a"), member("b")], mark(2, 2), old)
-    assert held(log, mark(2, 2)) == {name: (1, None, None, None, None) for name in "ab"}
+    assert held(log, mark(2, 2)) == dict.fromkeys("ab", (1, None, None, None, None))
     report = take(log, [member("a", channel="app"), member("b")], mark(3, 3))
     assert report == Appended(1, 0, 1)
     assert held(log, mark(3, 3))["a"] == (1, None, "app", None, None)
