@@ -169,13 +169,13 @@ def _add(known: dict[str, Defined], one: Defined) -> None:
 def _view(model: dict[str, Any], where: str) -> FeatureView:
     meta = model["config"]["meta"]["feature_view"]
     _only(meta, VIEW_META, VIEW_META_OPTIONAL, where)
-    if not model.get("description") or min(int(meta["max_age_s"]), int(meta["slo_s"])) <= 0:
+    if not _words(model) or min(int(meta["max_age_s"]), int(meta["slo_s"])) <= 0:
         message = f"{where} lacks a description, or max_age_s and slo_s above zero"
         raise CatalogError(message, "say what a row is and how old it may be")
     keys = tuple(meta["join_keys"])
     return FeatureView(
         name=_name(model["name"], where),
-        description=_words(model["description"]),
+        description=_words(model),
         entity=meta["entity"],
         join_keys=keys,
         features=_features(model["columns"], keys, where),
@@ -200,11 +200,11 @@ def _features(
     features = []
     for column in columns[len(first) : -2]:
         name = _name(column["name"], where)
-        if column.get("data_type") not in FEAST_TYPES or not column.get("description"):
+        words = _words(column)
+        if column.get("data_type") not in FEAST_TYPES or not words:
             message = f"{where}.{name} lacks a known type or words"
             raise CatalogError(message, f"give it a description and one of {sorted(FEAST_TYPES)}")
         unit = column.get("config", {}).get("meta", {}).get("unit", "")
-        words = _words(column["description"])
         features.append(Feature(name, column["data_type"], words, unit))
     if len({name for name, _ in types}) < len(types):
         message = f"{where} names a column twice"
@@ -215,7 +215,7 @@ def _features(
 def _service(exposure: dict[str, Any], views: dict[str, FeatureView], where: str) -> Service:
     meta = exposure["config"]["meta"]["feature_service"]
     _only(meta, {"features"}, {"serve_stale", "online"}, where)
-    if not exposure.get("description") or not exposure.get("owner", {}).get("name"):
+    if not _words(exposure) or not exposure.get("owner", {}).get("name"):
         message = f"{where} lacks a description or an owner"
         raise CatalogError(message, "say whom it serves")
     chosen: list[tuple[str, str]] = []
@@ -229,7 +229,7 @@ def _service(exposure: dict[str, Any], views: dict[str, FeatureView], where: str
         chosen += [(view, name) for name in wanted]
     return Service(
         name=_name(exposure["name"], where),
-        description=_words(exposure["description"]),
+        description=_words(exposure),
         owner=exposure["owner"]["name"],
         features=tuple(chosen),
         serve_stale=bool(meta.get("serve_stale", False)),
@@ -252,5 +252,6 @@ def _name(name: str, where: str) -> str:
     return name
 
 
-def _words(text: str) -> str:
-    return " ".join(text.split())
+def _words(described: dict[str, Any]) -> str:
+    """The description on one line; empty if there is none."""
+    return " ".join((described.get("description") or "").split())
