@@ -17,6 +17,8 @@ INSTANT = "TIMESTAMP WITH TIME ZONE"
 DELETED = "is_deleted"
 #: A Parquet file of the log and the columns it holds.
 LogFile = tuple[Path, Mapping[str, str]]
+#: Values of the first join key: after the one, up to and with the other; None is no bound.
+KeyRange = tuple[str | None, str | None]
 
 
 def contents(view: FeatureView) -> dict[str, str]:
@@ -109,6 +111,14 @@ def moved(
         SELECT {keys}, {nothing}, {instant(until, EVENT_AT)}, {instant(until, KNOWN_AT)},
             true AS {DELETED}
         FROM {touched} ANTI JOIN {scan(view, after)} USING ({keys})"""
+
+
+def within(query: str, view: FeatureView, between: KeyRange) -> str:
+    """The rows of `query` whose first join key lies in the range."""
+    after, upto = between
+    bounds = [] if after is None else [f'"{view.join_keys[0]}" > {text(after)}']
+    bounds += [] if upto is None else [f'"{view.join_keys[0]}" <= {text(upto)}']
+    return f"SELECT * FROM ({query}) WHERE {' AND '.join(bounds)}" if bounds else query
 
 
 def instant(at: Watermark, column: str) -> str:
