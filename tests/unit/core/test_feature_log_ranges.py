@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
+from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
@@ -52,7 +52,7 @@ def snapshot(orders: dict[str, int], at: Watermark) -> pa.Table:
 def log(tmp_path_factory: pytest.TempPathFactory) -> FeatureLog:
     """Three days: everyone, then one changed and one gone, then one back."""
     log = FeatureLog(tmp_path_factory.mktemp("log"))
-    first = {key: 1 for key in KEYS}
+    first = dict.fromkeys(KEYS, 1)
     second = {**{key: 1 for key in KEYS if key != "b"}, "m1": 2}
     for day, orders in ((1, first), (2, second), (3, {**second, "b": 3})):
         report = log.append(VIEW, snapshot(orders, mark(day)), mark(day))
@@ -73,7 +73,7 @@ def test_ranges_side_by_side_hold_every_key_once(
     log: FeatureLog, bounds: list[str], since: Watermark | None
 ) -> None:
     ends = [None, *sorted(bounds), None]
-    pieces = list(zip(ends, ends[1:], strict=False))
+    pieces = list(pairwise(ends))
     changes = [
         row for piece in pieces for row in rows(log.changes(VIEW, since, mark(3), 10, piece))
     ]
