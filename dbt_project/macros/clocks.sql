@@ -18,9 +18,11 @@
 {# Row versions known at or before this instant count. #}
 {% macro knowledge_cutoff() -%}{{ run_instant("knowledge_cutoff") }}{%- endmacro %}
 
-{# The instant `days` local days before as_of: the start of a window that ends there. #}
+{# The instant `days` local days before as_of, at the same time since midnight: the start of a
+   window that ends at as_of. Counted from midnight, since some zones skip that hour in spring. #}
 {% macro days_before_as_of(days) -%}
-    {{ instant_of_local(add_days(local_time(as_of()), -1 * days)) }}
+    {%- set today = local_date(as_of()) -%}
+    ({{ start_of_day(date_plus_days(today, -1 * days)) }} + ({{ as_of() }} - {{ start_of_day(today) }}))
 {%- endmacro %}
 
 {# Orders before this instant can no longer be sent back in full. #}
@@ -42,3 +44,10 @@
     '{{ var("snapshot_id") }}' as snapshot_id,
     '{{ definition_version() }}' as definition_version
 {%- endmacro %}
+
+{# The first local day of the month or quarter that as_of lies in: what is frozen for a month or
+   a quarter is computed from the events before it. #}
+{% macro frozen_day(part) -%}{{ first_day(part, local_date(as_of())) }}{%- endmacro %}
+
+{# The last local day with an instant before as_of. #}
+{% macro last_day() -%}{{ local_date(as_of() ~ " - interval '1' second") }}{%- endmacro %}
