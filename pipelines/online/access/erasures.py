@@ -1,0 +1,53 @@
+"""Members who asked to be erased: from the moment they are listed, nothing of theirs is served.
+
+`<brand>/access/erased.txt` holds one line a member: the SHA-256 of its id, so that the list itself
+names nobody. Whatever the stores still hold, the gateway answers `erased`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from pipelines.core.home import Brand
+from pipelines.online.access.files import alone, write_private
+
+
+def erasures_path(brand: Brand) -> Path:
+    """Where a brand's list is kept."""
+    return brand.root / "access" / "erased.txt"
+
+
+class Erasures:
+    """The members of one list."""
+
+    def __init__(self, digests: Iterable[str] = ()) -> None:
+        self._digests = frozenset(digests)
+
+    @classmethod
+    def load(cls, path: Path) -> Erasures:
+        """The list in the file, empty if there is none."""
+        return cls(path.read_text(encoding="ascii").split() if path.exists() else ())
+
+    def __contains__(self, member_id: str) -> bool:
+        return bool(self._digests) and digest(member_id) in self._digests
+
+    def __len__(self) -> int:
+        return len(self._digests)
+
+
+def erase_online(brand: Brand, member_ids: Iterable[str]) -> int:
+    """List members as erased; how many were not listed before. Gateways follow within seconds."""
+    path = erasures_path(brand)
+    with alone(path):
+        known = path.read_text(encoding="ascii").split() if path.exists() else []
+        new = sorted({digest(member_id) for member_id in member_ids} - set(known))
+        if new:
+            write_private(path, "".join(f"{line}\n" for line in [*known, *new]))
+    return len(new)
+
+
+def digest(member_id: str) -> str:
+    """The line that stands for a member."""
+    return hashlib.sha256(member_id.encode()).hexdigest()

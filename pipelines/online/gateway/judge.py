@@ -1,0 +1,185 @@
+"""What a caller may see of what the store holds: rows in, values with their statuses out.
+
+One `Judge` serves one request: its `now`, its plan, the watermarks that came with the rows.
+Protocols (`members.py`, `feast.py`) only write down what it says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from pipelines.core.catalog import FeatureView
+from pipelines.online.access.erasures import Erasures
+from pipelines.online.decoder import Decoded, decode
+from pipelines.online.gateway import rules
+from pipelines.online.gateway.plans import Column, Plan, ViewColumns
+from pipelines.online.gateway.rules import Tag, TagsNow, ViewState
+from pipelines.online.gateway.settings import OPT_OUT
+from pipelines.online.stores import Published, Row
+
+
+class Lack(NamedTuple):
+    """Stands for a single value that is not there though its view's other values are."""
+
+    status: str
+
+
+ABSENT, WITHHELD = Lack(rules.ABSENT), Lack(rules.WITHHELD)
+Value = Decoded | Lack
+
+
+class Cells(NamedTuple):
+    """The values of one view for one key, in the plan's order; none unless they may be used."""
+
+    status: str
+    since: datetime | None
+    values: Sequence[Value] | None
+
+
+@dataclass(slots=True)
+class Member:
+    """What the rules say of one member, worked out once for all its views."""
+
+    id: str
+    row: Row
+    is_erased: bool
+    profiling: bool | None  # consent; None: not on record
+    marketing: bool | None
+    tags: TagsNow | None = None
+    arrays: tuple[list[str], list[int], list[int]] = field(default=([], [], []))
+
+
+class Judge:
+    """Decides every value of one request."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        watermarks: Mapping[str, Published],
+        now: datetime,
+        erasures: Erasures,
+        profiling_consent: str,
+    ) -> None:
+        self.plan = plan
+        self.now = now
+        self.now_s = int(now.timestamp() // 1)
+        self._erasures = erasures
+        self._unknown_is_yes = profiling_consent == OPT_OUT
+        self._watermarks = watermarks
+        self._inputs: dict[Column, int] = plan.parts[0].inputs
+        self.states = {
+            columns.view.name: self._state(columns.view, serve_stale=plan.serve_stale)
+            for columns in plan.views
+        }
+        self._late = frozenset(
+            view.name
+            for view in plan.rule_views
+            if self._state(view, serve_stale=False).status in (rules.EXPIRED, rules.ABSENT)
+        )
+
+    def _state(self, view: FeatureView, *, serve_stale: bool) -> ViewState:
+        published = self._watermarks.get(view.name)
+        return rules.view_state(view, published, self.now, serve_stale=serve_stale)
+
+    def member(self, member_id: str, row: Row) -> Member:
+        """What the rules say of the member whose row of the plan's first part this is."""
+        known = Member(
+            id=member_id,
+            row=row,
+            is_erased=member_id in self._erasures,
+            profiling=self._flag(row, "consent_profiling"),
+            marketing=self._flag(row, "consent_marketing"),
+        )
+        if (rules.TAGS, "tags") in self._inputs:
+            known.arrays = self._arrays(row)
+            known.tags = rules.tags_at(
+                *known.arrays, self.now_s, profiling=self._may_profile(known)
+            )
+        return known
+
+    def cells(self, columns: ViewColumns, row: Row, member: Member | None) -> Cells:
+        """The values of a view in `row`; `member` is whom they are about, if about a member."""
+        since = row.event_at[columns.event]
+        status = self.states[columns.view.name].status
+        if member is not None:
+            if member.is_erased:
+                return Cells(rules.ERASED, None, None)
+            if not self._consents(columns.view.purpose, member, is_held=since is not None):
+                return Cells(rules.WITHHELD, None, None)
+        if since is None or status == rules.ABSENT:
+            return Cells(rules.ABSENT, None, None)
+        if status == rules.EXPIRED:
+            return Cells(status, since, None)
+        raw = row.values
+        values: list[Value] = []
+        for column in columns.columns:
+            cell = raw[column]
+            values.append(ABSENT if cell is None else decode(cell))
+        if member is not None and member.tags is not None and columns.view.name == rules.TAGS:
+            self._keep_tags(columns, values, member)
+        return Cells(status, since, values)
+
+    def tags(self, member: Member) -> list[Tag]:
+        """The tags that hold now and may be shown."""
+        codes, starts, ends = member.arrays
+        kept = member.tags.kept if member.tags else ()
+        return [
+            Tag(codes[i], starts[i], None if ends[i] >= rules.OPEN_ENDED else ends[i]) for i in kept
+        ]
+
+    def eligibility(self, member: Member) -> dict[str, Any]:
+        """Whether the member may be sent a promotion now, and if not, every reason."""
+        codes, _, _ = member.arrays
+        given = rules.PromoInputs(
+            is_erased=member.is_erased,
+            late=self._late,
+            codes=frozenset(codes[i] for i in member.tags.kept) if member.tags else frozenset(),
+            values={
+                name: self._value(member.row, view, name)
+                for view, name in self._inputs
+                if view != rules.TAGS
+            },
+        )
+        reasons = rules.promo_reasons(given, self.now_s)
+        return {"promo_allowed": not reasons, "reasons": reasons}
+
+    def _consents(self, purpose: str, member: Member, *, is_held: bool) -> bool:
+        if not purpose:
+            return True
+        consent = member.profiling if purpose == "profiling" else member.marketing
+        if consent is None:
+            # nothing on record: of what is not held either, `absent` says it all
+            return not is_held or (purpose == "profiling" and self._unknown_is_yes)
+        return consent
+
+    def _may_profile(self, member: Member) -> bool:
+        return self._unknown_is_yes if member.profiling is None else member.profiling
+
+    def _keep_tags(self, columns: ViewColumns, values: list[Value], member: Member) -> None:
+        assert member.tags is not None  # noqa: S101  # the caller looked
+        for position, name in enumerate(columns.names):
+            if name in rules.TAG_ARRAYS and isinstance(values[position], list):
+                array = member.arrays[rules.TAG_ARRAYS.index(name)]
+                values[position] = [array[i] for i in member.tags.kept]  # type: ignore[assignment]  # of one type
+            elif name == rules.TAG_HASH and member.tags.is_withheld:
+                values[position] = WITHHELD  # it would tell which tags were hidden
+
+    def _arrays(self, row: Row) -> tuple[list[str], list[int], list[int]]:
+        codes, starts, ends = (
+            self._value(row, rules.TAGS, name) or [] for name in rules.TAG_ARRAYS
+        )
+        if not len(codes) == len(starts) == len(ends):  # type: ignore[arg-type]
+            return [], [], []
+        return codes, starts, ends  # type: ignore[return-value]
+
+    def _flag(self, row: Row, name: str) -> bool | None:
+        value = self._value(row, rules.CONTACT, name)
+        return value if isinstance(value, bool) else None
+
+    def _value(self, row: Row, view: str, name: str) -> Decoded:
+        column = self._inputs.get((view, name))
+        cell = row.values[column] if column is not None else None
+        return decode(cell) if cell else None

@@ -1,0 +1,45 @@
+"""Starting the gateway: `serve` for the command line, one process, one brand."""
+
+from __future__ import annotations
+
+import logging
+
+from pipelines.core.home import Brand
+from pipelines.online.access.policy import Access, require_closed
+from pipelines.online.gateway.app import Gateway
+from pipelines.online.gateway.settings import Settings
+from pipelines.online.stores import open_store
+
+HOST, PORT = "127.0.0.1", 6566  # Feast's own port
+BACKLOG = 2048
+KEEP_ALIVE_S = 75
+DRAIN_S = 10
+
+
+def serve(brand: Brand, host: str = HOST, port: int = PORT) -> None:
+    """Serve the brand until stopped; requests under way are finished first.
+
+    Raises:
+        UsageError: nothing to serve yet, or `host` is beyond loopback and no access is set up.
+    """
+    import uvicorn
+
+    require_closed(Access.load(brand), host)
+    settings = Settings.from_env()
+    gateway = Gateway(brand, open_store(brand, settings.timeout_s), settings=settings)
+    logging.getLogger(__name__).info("serving %s on %s:%d", brand.name, host, port)
+    uvicorn.run(
+        gateway,
+        host=host,
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=DRAIN_S,
+    )
