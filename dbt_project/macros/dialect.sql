@@ -113,3 +113,8 @@
 
 {# A SQL list of quoted words, for `in`. #}
 {% macro words(values) -%}('{{ values | join("', '") }}'){%- endmacro %}
+
+{# The n-th value of a list, counted from 1. #}
+{% macro list_item(list, n) -%}{{ adapter.dispatch("list_item", "huitou")(list, n) }}{%- endmacro %}
+{% macro duckdb__list_item(list, n) -%}{{ list }}[{{ n }}]{%- endmacro %}
+{% macro spark__list_item(list, n) -%}element_at({{ list }}, {{ n }}){%- endmacro %}
