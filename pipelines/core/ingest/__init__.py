@@ -1,0 +1,20 @@
+"""Landing files in, raw rows and quarantine out, every record counted.
+
+`load` takes a table's files into the lake, `accounting` and `summary` say what became of them.
+"""
+
+from __future__ import annotations
+
+from pipelines.core.ingest.accounts import FileAccount, TableSummary, accounting, summary
+from pipelines.core.ingest.landing import pending_days
+from pipelines.core.ingest.load import LoadReport, load
+
+__all__ = [
+    "FileAccount",
+    "LoadReport",
+    "TableSummary",
+    "accounting",
+    "load",
+    "pending_days",
+    "summary",
+]

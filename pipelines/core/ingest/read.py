@@ -1,0 +1,245 @@
+"""Landing files as frames: records numbered as in the file, and what is wrong with a file.
+
+A record that cannot be read (too many or too few cells, bytes that are no UTF-8) comes out as
+broken, with its text; a file that cannot be read raises `FileError`. Types are cast later, so
+that the quarantine can keep what the file held.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from pipelines.core.source import Files
+
+BLOCK_BYTES = 16 << 20
+PARQUET_ROWS = 500_000
+HEADER_BYTES = 1 << 20
+
+BROKEN = {
+    "_row": pl.Int64(),
+    "column": pl.String(),
+    "reason": pl.String(),
+    "value": pl.String(),
+    "original": pl.String(),
+}
+REMEDIES = {
+    "missing_file": "land the file, or name the landing folder that holds it",
+    "empty_file": "land the file again; its writer probably stopped before the first byte",
+    "missing_column": "land the file with these columns, or teach the adapter its new shape",
+    "duplicate_column": "give each column of the file a name of its own",
+    "wrong_encoding": "convert the file to UTF-8 (iconv -f GBK -t UTF-8) and land it again",
+    "truncated_file": "copy the file again; it ends before its compressed data does",
+    "unreadable_file": "land the file again; it is not what its name says",
+}
+
+
+class FileError(Exception):
+    """Why a landing file cannot be read at all."""
+
+    def __init__(self, path: str, reason: str, detail: str) -> None:
+        super().__init__(f"{path}: {reason} ({detail})")
+        self.path = path
+        self.reason = reason
+        self.detail = detail
+        self.remedy = REMEDIES[reason]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Part of a file: its readable records (`_row` and the file's columns) and the broken ones."""
+
+    frame: pl.DataFrame
+    broken: pl.DataFrame
+
+    @property
+    def count(self) -> int:
+        """How many records of the file it holds."""
+        return len(self.frame) + len(self.broken)
+
+
+def pieces(full: Path, path: str, files: Files) -> Iterator[Piece]:
+    """The records of the file, piece by piece; at least one piece, which may hold none.
+
+    Raises:
+        FileError: the file cannot be read; the pieces that came before must be dropped.
+    """
+    try:
+        if full.stat().st_size == 0:
+            raise FileError(path, "empty_file", "it has no bytes")
+        yield from (_parquet if full.suffix == ".parquet" else _csv)(full, path, files)
+    except FileNotFoundError as error:
+        raise FileError(path, "missing_file", "it is gone") from error
+    except (pa.ArrowException, OSError) as error:
+        detail = str(error).splitlines()[0]
+        reason = "truncated_file" if "Truncated" in detail else "unreadable_file"
+        raise FileError(path, reason, detail) from error
+
+
+def _check_columns(names: list[str], path: str, files: Files) -> None:
+    known = [files.aliases.get(name, name) for name in names]
+    twice = sorted({name for name in known if known.count(name) > 1})
+    if twice:
+        raise FileError(path, "duplicate_column", ", ".join(twice))
+    back = {ours: theirs for theirs, ours in files.aliases.items()}
+    missing = [name for name in files.columns if name not in known]
+    if missing:
+        words = ", ".join(f"{m} ({back[m]})" if m in back else m for m in missing)
+        raise FileError(path, "missing_column", f"{words}; it has {', '.join(names)}")
+
+
+def _parquet(full: Path, path: str, files: Files) -> Iterator[Piece]:
+    with pq.ParquetFile(full) as source:
+        _check_columns(source.schema_arrow.names, path, files)
+        row, nothing = 1, pl.DataFrame(schema=BROKEN)
+        yield Piece(_numbered(pl.DataFrame(source.schema_arrow.empty_table()), []), nothing)
+        for batch in source.iter_batches(batch_size=PARQUET_ROWS):
+            frame = pl.DataFrame(pa.Table.from_batches([batch]))
+            yield Piece(_numbered(frame, range(row, row + len(frame))), nothing)
+            row += len(frame)
+
+
+def _stream(full: Path) -> pa.NativeFile:
+    return pa.input_stream(full, compression="gzip" if full.suffix == ".gz" else None)
+
+
+def _csv(full: Path, path: str, files: Files) -> Iterator[Piece]:
+    names = _header(full, path)
+    _check_columns(names, path, files)
+    broken: list[dict[str, Any]] = []
+    number, undecodable = 1, 0
+    yield Piece(_numbered(pl.DataFrame(schema=dict.fromkeys(names, pl.String)), []), _frame([]))
+    for batch in _batches(full, path, names, _collector(broken)):
+        ragged = {one["_row"] for one in broken}
+        candidates = range(number, number + batch.num_rows + len(ragged))
+        rows = [n for n in candidates if n not in ragged] if ragged else candidates
+        rows = rows[: batch.num_rows]
+        number = rows[-1] + 1 if len(rows) else number
+        frame, bad = _decoded(batch, rows)
+        undecodable += len(bad)
+        yield Piece(frame, pl.concat([bad, _frame([b for b in broken if b["_row"] < number])]))
+        broken[:] = [b for b in broken if b["_row"] >= number]
+    yield Piece(_numbered(pl.DataFrame(schema=dict.fromkeys(names, pl.String)), []), _frame(broken))
+    if undecodable and undecodable == number - 1:
+        raise FileError(path, "wrong_encoding", "no record of it is UTF-8")
+
+
+def _header(full: Path, path: str) -> list[str]:
+    with _stream(full) as stream:
+        line = stream.read(HEADER_BYTES).split(b"\n", 1)[0].rstrip(b"\r")
+    if not line:
+        raise FileError(path, "empty_file", "it has no header")
+    try:
+        text = line.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise FileError(path, "wrong_encoding", "its header is not UTF-8") from error
+    if "\0" in text:
+        raise FileError(path, "wrong_encoding", "its header holds zero bytes, as UTF-16 does")
+    return next(csv.reader([text]))
+
+
+def _collector(broken: list[dict[str, Any]]) -> Callable[[Any], str]:
+    def collect(record: Any) -> str:
+        detail = f"{record.actual_columns} cells instead of {record.expected_columns}"
+        broken.append(
+            {
+                "_row": record.number - 1,  # Arrow counts the header
+                "column": None,
+                "reason": "ragged_row",
+                "value": detail,
+                "original": json.dumps({"_text": record.text}, ensure_ascii=False),
+            }
+        )
+        return "skip"
+
+    return collect
+
+
+def _batches(
+    full: Path, path: str, names: list[str], on_ragged: Callable[[Any], str]
+) -> Iterator[pa.RecordBatch]:
+    """Batches of undecoded cells: one bad byte must cost a record, not the file."""
+    with _stream(full) as stream:
+        try:
+            reader = pa_csv.open_csv(
+                stream,
+                pa_csv.ReadOptions(
+                    use_threads=False,  # or ragged records come without their number
+                    block_size=BLOCK_BYTES,
+                    column_names=names,
+                    skip_rows=1,
+                ),
+                pa_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=on_ragged),
+                pa_csv.ConvertOptions(
+                    column_types=dict.fromkeys(names, pa.binary()),
+                    null_values=[""],
+                    strings_can_be_null=True,
+                    quoted_strings_can_be_null=False,
+                ),
+            )
+            yield from reader
+        except pa.ArrowInvalid as error:
+            if "Could not skip initial" in str(error):
+                return  # a header without a line break, and nothing below it
+            if "CSV parse error: Row" in str(error):  # the handler could not decode the record
+                detail = "a record with too many or too few cells is not UTF-8 either"
+                raise FileError(path, "wrong_encoding", detail) from error
+            raise
+
+
+def _decoded(batch: pa.RecordBatch, rows: Any) -> tuple[pl.DataFrame, pl.DataFrame]:
+    columns, bad = [], set()
+    for cells in batch.columns:
+        try:
+            columns.append(cells.cast(pa.string()))
+        except pa.ArrowInvalid:
+            texts = [_text(cell) for cell in cells.to_pylist()]
+            bad |= {i for i, (_, fine) in enumerate(texts) if not fine}
+            columns.append(pa.array([text for text, _ in texts], pa.string()))
+    frame = _numbered(pl.DataFrame(pa.table(columns, names=batch.schema.names)), rows)
+    if not bad:
+        return frame, _frame([])
+    found = []
+    for i in sorted(bad):
+        record = frame.row(i, named=True)
+        number = record.pop("_row")
+        fine = {n: _text(c[i].as_py())[1] for n, c in zip(record, batch.columns, strict=True)}
+        column = next(name for name, is_fine in fine.items() if not is_fine)
+        found.append(
+            {
+                "_row": number,
+                "column": column,
+                "reason": "invalid_utf8",
+                "value": record[column],
+                "original": json.dumps(record, ensure_ascii=False),
+            }
+        )
+    keep = pl.Series([i not in bad for i in range(len(frame))])
+    return frame.filter(keep), _frame(found)
+
+
+def _text(cell: bytes | None) -> tuple[str | None, bool]:
+    if cell is None:
+        return None, True
+    try:
+        return cell.decode(), True
+    except UnicodeDecodeError:
+        return cell.decode(errors="backslashreplace"), False
+
+
+def _numbered(frame: pl.DataFrame, rows: Any) -> pl.DataFrame:
+    numbers = pl.int_range(rows.start, rows.stop, eager=True) if isinstance(rows, range) else rows
+    return frame.insert_column(0, pl.Series("_row", numbers, dtype=pl.Int64))
+
+
+def _frame(broken: list[dict[str, Any]]) -> pl.DataFrame:
+    return pl.DataFrame(broken, schema=BROKEN)
