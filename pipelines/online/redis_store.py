@@ -32,6 +32,7 @@ from pipelines.online.resp import (
     AsyncConnection,
     Connection,
     Reply,
+    Target,
     pack,
     parse_url,
     refused,
@@ -102,8 +103,8 @@ class _Many:
 class RedisStore:
     """The online store in one Redis or a Redis Cluster; see `stores.OnlineStore`."""
 
-    def __init__(self, url: str, project: str, timeout_s: float = 2.0) -> None:
-        self._address, self._is_cluster = parse_url(url)
+    def __init__(self, redis: str | Target, project: str, timeout_s: float = 2.0) -> None:
+        self._address, self._is_cluster = parse_url(redis) if isinstance(redis, str) else redis
         self._timeout_s = timeout_s
         self._project = project.encode()
         self._watermarks = f"huitou:watermark:{project}"
