@@ -1,10 +1,10 @@
 """Arrow columns to the bytes of Feast: entity keys and `feast.types.Value`s, a column at a time.
 
 No Python runs per row. A column becomes one Arrow binary array whose data buffer is written with
-numpy, and pieces are glued by Arrow's `binary_join_element_wise`. The bytes equal Feast's own, with
-three exceptions that Feast gets wrong: a null instant is an empty message as every other null
-(Feast writes the int64 minimum), an Int64 column with nulls keeps its numbers above 2^53, and
-an instant before 1970 in a list is cut to the second below, as outside a list.
+numpy, and pieces are glued by Arrow's `binary_join_element_wise`. The bytes equal Feast's own, but
+where Feast is wrong: a null instant is an empty message as every other null is (Feast writes the
+int64 minimum), whole numbers above 2^53 survive beside a null, and instants in a list are cut to
+the second below, as outside a list (Feast rounds through a float).
 """
 
 from __future__ import annotations
