@@ -11,7 +11,7 @@ from pipelines.core.errors import HuitouError
 
 app = typer.Typer(
     name="huitou",
-    help="Huitou (回頭): orders, survey answers and coupon redemptions in; tags and churn risk out.",
+    help="Huitou 回頭: orders, survey answers and coupon redemptions in; tags and churn risk out.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",

@@ -5,14 +5,14 @@ The jobs themselves are those that `dagster dev` shows; nothing is done here tha
 
 from __future__ import annotations
 
-import logging
+import io
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from rich.console import Console
 
@@ -30,6 +30,8 @@ concurrency:
   pools:
     default_limit: 1
 """
+#: Dagster's own console log would drown the progress; everything is in the instance all the same.
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
@@ -46,11 +48,14 @@ class Outcome:
     run_id: str
     checks_passed: int = 0
     checks_warned: list[str] = field(default_factory=list)
+    #: Integer metadata of each materialized asset, by its key.
+    counts: dict[tuple[str, ...], dict[str, int]] = field(default_factory=dict)
 
 
-def use_brand(home: Home, brand: Brand) -> None:
-    """Point this process, and the dbt and Feast it starts, at `brand`."""
-    home.choose(brand)
+def use_brand(home: Home, brand: Brand, *, choose: bool = True) -> None:
+    """Point this process, and the dbt and Feast it starts, at `brand`; commands to come too."""
+    if choose:
+        home.choose(brand)
     os.environ.update(
         HUITOU_HOME=str(home.root),
         HUITOU_BRAND=brand.name,
@@ -67,17 +72,16 @@ def use_brand(home: Home, brand: Brand) -> None:
         write_text(settings, DAGSTER_YAML)
 
 
-class Progress(logging.Handler):
-    """One line a finished step, with its seconds; failures and failed checks in red."""
+class Progress:
+    """Prints one line a finished step, with its seconds."""
 
     def __init__(self, console: Console) -> None:
-        super().__init__()
         self.console = console
         self.started: dict[str, float] = {}
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def __call__(self, entry: dg.EventLogEntry) -> None:
         """Print what a Dagster event means to the person who waits."""
-        event = getattr(record, "dagster_event", None)
+        event = entry.dagster_event
         if event is None or not event.step_key:
             return
         step = event.step_key.replace("__", ".")
@@ -89,23 +93,6 @@ class Progress(logging.Handler):
             self.console.print(f"  {mark} {step:<28} {seconds:6.1f} s")
 
 
-@contextmanager
-def progress(console: Console) -> Iterator[None]:
-    """Show the steps of the runs inside on `console`, in place of Dagster's own log."""
-    from pipelines.defs.ops.loggers import LISTENING, PROGRESS_LOGGER
-
-    handler, logger = Progress(console), logging.getLogger(PROGRESS_LOGGER)
-    logger.setLevel(logging.DEBUG)
-    logger.propagate = False
-    logger.addHandler(handler)
-    os.environ[LISTENING] = "1"
-    try:
-        yield
-    finally:
-        del os.environ[LISTENING]
-        logger.removeHandler(handler)
-
-
 def execute(job: str, first: date, last: date, known_at: str | None, console: Console) -> Outcome:
     """Run `job` for the landing days `first` to `last` as one run.
 
@@ -114,17 +101,25 @@ def execute(job: str, first: date, last: date, known_at: str | None, console: Co
     """
     import dagster as dg
 
-    from pipelines.defs.run import KNOWN_AT_TAG
     from pipelines.definitions import defs
+    from pipelines.defs.run import KNOWN_AT_TAG
 
     tags = {RANGE_START: first.isoformat(), RANGE_END: last.isoformat()}
     if known_at:
         tags[KNOWN_AT_TAG] = known_at
-    with dg.DagsterInstance.get() as instance, progress(console):
+    run_id = str(uuid4())
+    with dg.DagsterInstance.get() as instance, redirect_stdout(io.StringIO()):
+        instance.add_event_listener(run_id, Progress(console))
         result = (
             defs()
             .resolve_job_def(job)
-            .execute_in_process(instance=instance, tags=tags, raise_on_error=False)
+            .execute_in_process(
+                run_id=run_id,
+                instance=instance,
+                tags=tags,
+                run_config=QUIET,
+                raise_on_error=False,
+            )
         )
     return _outcome(result)
 
@@ -140,9 +135,14 @@ def _outcome(result: dg.ExecuteInProcessResult) -> Outcome:
             outcome.checks_warned.append(name)
         else:
             failed.append(name)
-    for event in result.all_events:
-        if event.is_step_failure and event.step_failure_data.error:
-            failed.append(_first_cause(event))
+    for event in result.get_asset_materialization_events():
+        made = event.step_materialization_data.materialization
+        outcome.counts[tuple(made.asset_key.path)] = {
+            name: entry.value
+            for name, entry in made.metadata.items()
+            if isinstance(entry.value, int) and not isinstance(entry.value, bool)
+        }
+    failed += [_first_cause(event) for event in result.all_events if event.is_step_failure]
     if failed or not result.success:
         message = "the run failed; what was served before is still served\n    " + "\n    ".join(
             dict.fromkeys(failed)
@@ -154,6 +154,6 @@ def _outcome(result: dg.ExecuteInProcessResult) -> Outcome:
 def _first_cause(event: dg.DagsterEvent) -> str:
     """The innermost error of a failed step, in its own words."""
     error = event.step_failure_data.error
-    while error.cause is not None:
+    while error and error.cause:
         error = error.cause
-    return f"{event.step_key}: {error.message.strip()}"
+    return f"{event.step_key}: {error.message.strip() if error else event.message}"

@@ -1,1 +1,1 @@
-"""What Dagster loads: a folder a domain, a file a kind of definition; the work is done in `core`."""
+"""What Dagster loads: a folder a domain, a file a kind of definition; `core` does the work."""

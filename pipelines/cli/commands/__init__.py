@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from pipelines.cli.commands import demo, doctor, run, shop
+from pipelines.cli.commands import demo, doctor, generate, keys, member, run, serve, shop, store
 
 
 def register(app: typer.Typer) -> None:
     """Give `app` every command."""
-    for module in (shop, run, demo, doctor):
+    for module in (demo, shop, run, member, serve, store, keys, generate, doctor):
         module.register(app)

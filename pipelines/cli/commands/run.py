@@ -44,14 +44,15 @@ def run(
     """One business day the whole way."""
     console = Console()
     home = Home.from_env()
-    chosen = home.brand(brand or source) if brand or source else home.current()
+    name = brand or source
+    chosen = home.brand(name) if name else home.current()
     if source:
         agree(chosen, source, landing)
     elif landing:
         raise UsageError("--landing without --source", "name the adapter that reads the folder")
     runner.use_brand(home, chosen)
-    run_day(chosen, options.day(as_of), known_at, console)
-    report.show(chosen, console)
+    outcome = run_day(chosen, options.day(as_of), known_at, console)
+    report.show(chosen, outcome, console)
 
 
 def agree(brand: Brand, source: str, landing: Path | None) -> None:
@@ -64,7 +65,8 @@ def agree(brand: Brand, source: str, landing: Path | None) -> None:
 
     adapter = adapters.get(source)
     if landing is None:
-        raise UsageError(f"--source {source} without --landing", "name the folder of its files")
+        message = f"--source {source} without --landing"
+        raise UsageError(message, "name the folder of its files")
     if not landing.is_dir():
         message = f"the landing folder {landing} does not exist"
         raise UsageError(message, "check the path; `huitou shop` makes one to play with")

@@ -1,7 +1,5 @@
 """Member scores: what the churn model says of every member as of the run's instant."""
 
-from __future__ import annotations
-
 import dagster as dg
 import duckdb
 import pyarrow.compute as pc
@@ -27,7 +25,9 @@ PURCHASE_DAYS = """
     backfill_policy=dg.BackfillPolicy.single_run(),
     pool="warehouse",
 )
-def member_risk(context: dg.AssetExecutionContext, huitou: BrandResource) -> dg.MaterializeResult:
+def member_risk(
+    context: dg.AssetExecutionContext, huitou: BrandResource
+) -> dg.MaterializeResult[None]:
     """One row per member with a purchase: chance of no purchase day in the next 90 days."""
     brand, moment = huitou.brand, instants(context, huitou.brand)
     with duckdb.connect(str(brand.warehouse), read_only=True) as warehouse:

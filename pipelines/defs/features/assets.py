@@ -1,16 +1,16 @@
 """The way out of the warehouse: feature models into the log, the log's changes to the store."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import dagster as dg
 import duckdb
 
 from pipelines.core.catalog import Catalog
+from pipelines.core.errors import HuitouError
 from pipelines.core.feature_log import FeatureLog
 from pipelines.core.home import DBT_PROJECT
 from pipelines.defs.run import DAYS, OWNERS, BrandResource, instants
+from pipelines.online.feast_repo import apply
 from pipelines.online.publisher import publish
 from pipelines.online.stores import open_store
 
@@ -46,7 +46,7 @@ def online_key(view: str) -> dg.AssetKey:
 )
 def feature_log(
     context: dg.AssetExecutionContext, huitou: BrandResource
-) -> Iterator[dg.MaterializeResult]:
+) -> Iterator[dg.MaterializeResult[None]]:
     """Append what changed since the snapshot before, then commit the snapshot as one."""
     brand, moment = huitou.brand, instants(context, huitou.brand)
     log, reports = FeatureLog(brand.log), {}
@@ -84,15 +84,33 @@ def feature_log(
     backfill_policy=dg.BackfillPolicy.single_run(),
     pool="online",
 )
-def online_store(
-    context: dg.AssetExecutionContext, huitou: BrandResource
-) -> Iterator[dg.MaterializeResult]:
+def online_store(huitou: BrandResource) -> Iterator[dg.MaterializeResult[None]]:
     """Apply the log's upserts and deletes to the online store; the watermark moves last."""
-    brand = huitou.brand
-    with open_store(brand) as store:
-        report = publish(brand, CATALOG, store)
-    for view in report.views:
+    report = publish(huitou.brand, CATALOG, open_store(huitou.brand))
+    for name, view in report.views.items():
         yield dg.MaterializeResult(
-            asset_key=online_key(view.view),
-            metadata={"upserts": view.upserts, "deletes": view.deletes},
+            asset_key=online_key(name),
+            metadata={
+                "upserts": view.upserts,
+                "deletes": view.deletes,
+                "seconds": round(view.seconds, 3),
+            },
         )
+    if report.held:
+        message = f"not published: {report.held}"
+        raise HuitouError(message, "mend what is named; the store serves what it held before")
+
+
+@dg.asset(
+    key=["feast", "registry"],
+    deps=[log_key(view) for view in CATALOG.views],
+    group_name="online",
+    kinds={"feast"},
+    owners=OWNERS,
+    partitions_def=DAYS,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+)
+def registry(huitou: BrandResource) -> dg.MaterializeResult[None]:
+    """Feast's registry holds the definitions of now; applied only when they change."""
+    applied = apply(huitou.brand)
+    return dg.MaterializeResult(metadata={"applied": applied, "definitions": CATALOG.version})

@@ -1,15 +1,15 @@
 """One asset a source table: landing files in, raw rows and quarantine out."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import dagster as dg
 
 from pipelines import adapters
-from pipelines.core.contracts import TABLES, Contract
-from pipelines.core.ingest import LoadReport, load
-from pipelines.core.quarantine import preview
+from pipelines.core.contracts import TABLES
+from pipelines.core.contracts.base import Contract
+from pipelines.core.home import Brand
+from pipelines.core.ingest import LoadReport, accounting, load
+from pipelines.defs.ingest.preview import preview
 from pipelines.defs.run import DAYS, OWNERS, BrandResource, config_of, instants
 
 ACCOUNTED = "every_row_is_accounted_for"
@@ -34,11 +34,13 @@ def raw_asset(contract: Contract) -> dg.AssetsDefinition:
                 ACCOUNTED,
                 asset=key,
                 blocking=True,
-                description="read = accepted + quarantined, for each landing file",
+                description="read = accepted + quarantined, and no record of a file is lost",
             )
         ],
     )
-    def table(context: dg.AssetExecutionContext, huitou: BrandResource) -> dg.MaterializeResult:
+    def table(
+        context: dg.AssetExecutionContext, huitou: BrandResource
+    ) -> dg.MaterializeResult[None]:
         moment, brand = instants(context, huitou.brand), huitou.brand
         reports = [
             load(
@@ -48,9 +50,47 @@ def raw_asset(contract: Contract) -> dg.AssetsDefinition:
                 Path(landing),
                 (moment.first, moment.last),
                 moment.known_at,
+                context.log.info,
             )
             for source, landing in sorted(config_of(brand).sources.items())
         ]
-        return _result(brand, reports)
+        return dg.MaterializeResult(
+            metadata=_metadata(brand, contract, reports),
+            check_results=[_accounted(brand, contract, reports)],
+        )
 
     return table
+
+
+def _metadata(
+    brand: Brand, contract: Contract, reports: list[LoadReport]
+) -> dict[str, dg.MetadataValue]:
+    reasons = {k: n for report in reports for k, n in report.reasons.items()}
+    counts = {
+        name: sum(getattr(report, name) for report in reports)
+        for name in ("read", "accepted", "new", "unchanged", "quarantined")
+    }
+    return {
+        "dagster/row_count": dg.MetadataValue.int(counts["new"]),
+        **{name: dg.MetadataValue.int(count) for name, count in counts.items()},
+        "reasons": dg.MetadataValue.json(reasons),
+        "preview": dg.MetadataValue.md(preview(brand, contract, reports)),
+    }
+
+
+def _accounted(brand: Brand, contract: Contract, reports: list[LoadReport]) -> dg.AssetCheckResult:
+    lost = [r.source for r in reports if r.read != r.accepted + r.quarantined]
+    files = accounting(brand, contract.name)
+    lost += [file.path for file in files if not file.is_balanced]
+    return dg.AssetCheckResult(
+        check_name=ACCOUNTED,
+        passed=not lost,
+        metadata={
+            "files": len(files),
+            "records": sum(file.records for file in files),
+            "not_balanced": dg.MetadataValue.json(lost),
+        },
+    )
+
+
+RAW = [raw_asset(contract) for contract in TABLES.values()]

@@ -9,6 +9,7 @@ from pathlib import Path
 import dagster as dg
 
 from pipelines import adapters
+from pipelines.core.clock import SystemClock
 from pipelines.core.ingest import pending_days
 from pipelines.defs.ops.jobs import ingest, nightly
 from pipelines.defs.run import config_of, current_brand
@@ -23,23 +24,24 @@ nightly_schedule = dg.build_schedule_from_partitioned_job(
 
 
 @dg.sensor(job=ingest, minimum_interval_seconds=300, name="late_files")
-def late_files(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Files that landed for days the nightly job has passed; one single-run backfill takes them."""
+def late_files() -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Files that landed for days now past and were never loaded; one run takes them all."""
     brand = current_brand()
-    yesterday = brand_today(brand) - timedelta(days=1)
+    today = SystemClock().now().astimezone(config_of(brand).zone()).date()
+    last = today - timedelta(days=1)
     days = sorted(
         day
         for source, landing in config_of(brand).sources.items()
-        for day in pending_days(brand, adapters.get(source), Path(landing), yesterday)
+        for day in pending_days(brand, adapters.get(source), Path(landing), last)
     )
     if not days:
         yield dg.SkipReason("every landed file of past days is loaded")
         return
-    first, last = days[0].isoformat(), days[-1].isoformat()
+    span = (days[0].isoformat(), days[-1].isoformat())
     yield dg.RunRequest(
-        run_key=f"{first}..{last}:{len(days)}",
+        run_key=f"{span[0]}..{span[1]}:{len(days)}",
         tags={
-            "dagster/asset_partition_range_start": first,
-            "dagster/asset_partition_range_end": last,
+            "dagster/asset_partition_range_start": span[0],
+            "dagster/asset_partition_range_end": span[1],
         },
     )

@@ -1,24 +1,27 @@
-"""The dbt models as assets: the warehouse first, then, once members are scored, the features."""
-
-from __future__ import annotations
+"""The dbt models as assets: the warehouse, then, once members are scored, tags and features."""
 
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, dbt_assets
+from dagster_dbt import (
+    DagsterDbtTranslator,
+    DagsterDbtTranslatorSettings,
+    DbtCliResource,
+    dbt_assets,
+)
 
 from pipelines.core.home import Home
 from pipelines.defs.run import DAYS, OWNERS, BrandResource, dbt_vars, instants
 from pipelines.defs.transform.project import prepared_project
 
 PROJECT = prepared_project(Home.from_env())
-#: The models that read scores; everything else is built before scoring.
-FEATURE_MODELS = "path:models/features"
+#: What reads the scores, and the features; everything else is built before scoring.
+AFTER_SCORING = "source:scores+ path:models/features"
 
 
-class Translator(DagsterDbtTranslator):
+class Translator(DagsterDbtTranslator):  # type: ignore[misc]  # the library has no types
     """Keys are `[layer, model]`; groups are the layers."""
 
     def __init__(self) -> None:
@@ -28,7 +31,7 @@ class Translator(DagsterDbtTranslator):
         self, manifest: Mapping[str, Any], unique_id: str, project: Any
     ) -> dg.AssetSpec:
         """dbt's own spec with our key, group and owners."""
-        spec = super().get_asset_spec(manifest, unique_id, project)
+        spec: dg.AssetSpec = super().get_asset_spec(manifest, unique_id, project)
         node = manifest["nodes"].get(unique_id)
         if node is None or node["resource_type"] not in {"model", "seed"}:
             return spec
@@ -52,11 +55,11 @@ def build(
     ).stream()
 
 
-@dbt_assets(
+@dbt_assets(  # type: ignore[untyped-decorator]  # the library has no types
     manifest=PROJECT.manifest_path,
     project=PROJECT,
     dagster_dbt_translator=Translator(),
-    exclude=FEATURE_MODELS,
+    exclude=AFTER_SCORING,
     partitions_def=DAYS,
     backfill_policy=dg.BackfillPolicy.single_run(),
     pool="warehouse",
@@ -69,11 +72,11 @@ def warehouse(
     yield from build(context, dbt, huitou)
 
 
-@dbt_assets(
+@dbt_assets(  # type: ignore[untyped-decorator]  # the library has no types
     manifest=PROJECT.manifest_path,
     project=PROJECT,
     dagster_dbt_translator=Translator(),
-    select=FEATURE_MODELS,
+    select=AFTER_SCORING,
     partitions_def=DAYS,
     backfill_policy=dg.BackfillPolicy.single_run(),
     pool="warehouse",
@@ -82,5 +85,5 @@ def warehouse(
 def features(
     context: dg.AssetExecutionContext, dbt: DbtCliResource, huitou: BrandResource
 ) -> Iterator[Any]:
-    """The feature models, each the contract of one Feast view."""
+    """Tags and the other marts that need scores, and the feature models, one a Feast view."""
     yield from build(context, dbt, huitou)

@@ -13,7 +13,9 @@ from pipelines.core.errors import HuitouError
 from pipelines.core.files import atomic
 from pipelines.core.home import DBT_PROJECT, Home
 
-PARSE_VARS = '{"as_of": "2000-01-01T00:00:00.000000Z", "knowledge_cutoff": "2000-01-01T00:00:00.000000Z"}'
+PARSE_VARS = (
+    '{"as_of": "2000-01-01T00:00:00.000000Z", "knowledge_cutoff": "2000-01-01T00:00:00.000000Z"}'
+)
 SUFFIXES = {".sql", ".yml", ".yaml", ".csv"}
 
 
@@ -43,10 +45,16 @@ def prepared_project(home: Home) -> DbtProject:
 def _parse(target: Path) -> None:
     """Parse into a folder of this process, then put the manifest in place in one move."""
     scratch = target.with_name(f"parse-{os.getpid()}")
-    folders = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)]
+    options = {
+        "--project-dir": DBT_PROJECT,
+        "--profiles-dir": DBT_PROJECT,
+        "--target-path": scratch,
+        "--log-path": scratch,
+        "--vars": PARSE_VARS,
+    }
+    words = [str(word) for option in options.items() for word in option]
     done = subprocess.run(  # noqa: S603  # fixed words, our own executable
-        [dbt_executable(), "--quiet", "parse", *folders, "--target-path", str(scratch)]
-        + ["--log-path", str(scratch), "--vars", PARSE_VARS],
+        [dbt_executable(), "--quiet", "parse", *words],
         env={**os.environ, "HUITOU_ROOT": str(target.parent)},
         capture_output=True,
         text=True,

@@ -1,0 +1,108 @@
+"""`huitou member`: what the online store answers about one member, as an app would get it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from pipelines.cli import options
+from pipelines.core.clock import iso
+from pipelines.core.errors import HuitouError
+from pipelines.core.home import Brand
+from pipelines.online.stores import open_store
+
+STYLES = {"fresh": "", "stale": "yellow", "absent": "dim"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add `member`."""
+    app.command("member")(member)
+
+
+def member(
+    member_id: Annotated[str, typer.Argument(help="The member's id.")],
+    service: Annotated[str, typer.Option(help="Feature service to ask for.")] = "chat_sidebar_v1",
+    now: Annotated[
+        str | None,
+        typer.Option(
+            help="Answer as of this instant (2025-03-01T00:00:00Z), or `as-of` for the instant "
+            "the data describes. Default: now, when old data is expired."
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The answer as the gateway gives it.")
+    ] = False,
+    brand: options.BrandName = None,
+) -> None:
+    """One member's online answer: each value with its status and since when it holds.
+
+    Examples:
+
+        huitou member M0000001
+
+        huitou member 17850 --now as-of       # of a brand whose data ended years ago
+
+        huitou member M0000001 --json | jq .
+    """
+    _, chosen = options.chosen_brand(brand)
+    answer = ask(chosen, member_id, service, now)
+    if as_json:
+        typer.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+    else:
+        show(answer, Console())
+
+
+def ask(brand: Brand, member_id: str, service: str, now: str | None) -> dict[str, Any]:
+    """The gateway's own answer, without a server: its application is called in this process.
+
+    Raises:
+        HuitouError: the gateway refuses, in its own words.
+    """
+    if now == "as-of":
+        at: datetime | None = max(
+            (mark.as_of for mark in open_store(brand).watermarks().values()), default=None
+        )
+    else:
+        at = options.instant(now) if now else None
+    return asyncio.run(
+        _ask(brand, member_id, {"service": service, **({"now": iso(at)} if at else {})})
+    )
+
+
+async def _ask(brand: Brand, member_id: str, parameters: dict[str, str]) -> dict[str, Any]:
+    """A caller on this machine who can read the store's file needs no key."""
+    import httpx
+
+    from pipelines.online.gateway.app import Gateway
+
+    transport = httpx.ASGITransport(Gateway(brand, open_store(brand)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        response = await client.get(f"/v1/members/{quote(member_id, safe='')}", params=parameters)
+    body: dict[str, Any] = response.json()
+    if response.is_error:
+        raise HuitouError(body["error"]["message"], body["error"].get("remedy", ""))
+    return body
+
+
+def show(answer: dict[str, Any], console: Console) -> None:
+    """Print an answer as a table of features, the eligibility and the data's age last."""
+    table = Table("feature", "value", "status", "since", box=None, pad_edge=False)
+    for view, features in answer["features"].items():
+        for name, cell in features.items():
+            value = json.dumps(cell["value"], ensure_ascii=False)
+            style = STYLES.get(cell["status"], "red")
+            since = str(cell["since"] or "")[:16]
+            table.add_row(f"{view}.{name}", value, cell["status"], since, style=style)
+    console.print(table)
+    ages = {view["as_of"]: view["status"] for view in answer["views"].values()}
+    for as_of, status in ages.items():
+        console.print(f"data as of {as_of}: {status} at {answer['now']}", highlight=False)
+    if "expired" in ages.values():
+        console.print("[yellow]too old to be used now; --now as-of shows what was served then[/]")

@@ -1,0 +1,58 @@
+"""`huitou serve` and `huitou dev`: the gateway, and the Dagster UI with its daemon."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.cli import options, runner
+from pipelines.core.errors import UsageError
+from pipelines.core.home import REPOSITORY, Home
+
+
+def register(app: typer.Typer) -> None:
+    """Add `serve` and `dev`."""
+    app.command("serve")(serve)
+    app.command("dev")(dev)
+
+
+def serve(
+    brand: options.BrandName = None,
+    host: Annotated[
+        str, typer.Option(help="Beyond loopback only with keys or OIDC.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 6566,
+) -> None:
+    """Serve the online store: Feast's protocol and /v1. See docs/gateway.md.
+
+    Example:
+
+        huitou serve --port 6566
+    """
+    _, chosen = options.chosen_brand(brand)
+    words = ["--brand", chosen.name, "--host", host, "--port", str(port)]
+    _become([sys.executable, "-m", "pipelines.online.gateway", *words])
+
+
+def dev(
+    port: Annotated[int, typer.Option(help="Port of the UI, on loopback.")] = 3000,
+) -> None:
+    """The Dagster UI with workspace.yaml and the daemon, for the brand last run."""
+    home = Home.from_env()
+    try:
+        runner.use_brand(home, home.current())
+    except UsageError:
+        runner.use_brand(home, home.brand("none"), choose=False)
+    dagster = str(Path(sys.executable).parent / "dagster")
+    os.chdir(REPOSITORY)
+    _become([dagster, "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)])
+
+
+def _become(command: list[str]) -> None:
+    """Go on as `command`, so that signals and exit codes are its own."""
+    sys.stdout.flush()
+    os.execv(command[0], command)  # noqa: S606  # no shell is wanted
