@@ -40,8 +40,8 @@ CLOCK = re.compile(
 JINJA = re.compile(r"\{[{%#]")
 
 GROUP_KEYS = {
-    "group", "name_en", "name_zh", "exclusive", "moves_with_clock", "facts", "inputs", "params",
-    "tags", "owner", "purpose", "refresh", "max_age_s", "after_scoring", "target_systems",
+    "group", "name_en", "name_zh", "exclusive", "moves_with_clock", "facts", "inputs", "requires",
+    "params", "tags", "owner", "purpose", "refresh", "max_age_s", "after_scoring", "target_systems",
 }  # fmt: skip
 TAG_KEYS = {
     "code", "name_en", "name_zh", "description_en", "description_zh", "rule_sql", "rule_version",
@@ -154,6 +154,7 @@ class TagGroup:
     purpose: str
     after_scoring: bool
     inputs: tuple[str, ...]
+    requires: tuple[str, ...]  # inputs without any row of which the group says nothing
     params: dict[str, Param]
     tags: tuple[Tag, ...]
 
@@ -257,6 +258,7 @@ def _group(value: dict[str, Any], path: Path) -> TagGroup:
         purpose=purpose,
         after_scoring=entry.get("after_scoring", bool),
         inputs=entry.names("inputs"),
+        requires=entry.names("requires"),
         params=params,
         tags=tags,
     )
@@ -367,6 +369,8 @@ def _check_group(
         "an exclusive group reads several relations",
         "give all its tags the group's facts",
     )
+    extra = sorted(set(entry.names("requires")) - set(entry.names("inputs")))
+    entry.require(not extra, f"requires {extra}", "name it among the inputs")
     tested = {case.param for tag in tags for case in tag.tests}
     used = {name for tag in tags for name in tag.params}
     for name, param in params.items():
@@ -395,7 +399,7 @@ def _group_for_dbt(group: TagGroup) -> dict[str, Any]:
         "facts": group.facts,
         "purpose": group.purpose,
         "after_scoring": group.after_scoring,
-        "inputs": list(group.inputs),
+        "requires": list(group.requires),
         "params": {param.name: param.default for param in group.params.values()},
         "tags": [_tag_for_dbt(tag) for tag in group.tags],
     }

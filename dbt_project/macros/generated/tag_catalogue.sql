@@ -7,9 +7,8 @@
         "facts": "int_tag_facts_orders",
         "purpose": "",
         "after_scoring": false,
-        "inputs": [
-            "orders",
-            "refunds"
+        "requires": [
+            "orders"
         ],
         "params": {
             "active_days": 90
@@ -38,9 +37,8 @@
         "facts": "int_tag_facts_risk",
         "purpose": "profiling",
         "after_scoring": true,
-        "inputs": [
-            "orders",
-            "scores"
+        "requires": [
+            "orders"
         ],
         "params": {
             "high_at": 0.66,
@@ -107,7 +105,7 @@
         "facts": "int_consent_state",
         "purpose": "",
         "after_scoring": false,
-        "inputs": [
+        "requires": [
             "consents"
         ],
         "params": {},
@@ -145,18 +143,15 @@
         "facts": "int_tag_facts_coupons",
         "purpose": "",
         "after_scoring": false,
-        "inputs": [
-            "coupon_templates",
-            "coupon_issues",
-            "coupon_redemptions"
+        "requires": [
+            "coupon_issues"
         ],
         "params": {
             "expiring_days": 3,
             "hoarder_issued": 5,
             "hoarder_rate": 0.1,
             "lover_redeemed": 3,
-            "lover_rate": 0.6,
-            "window_days": 365
+            "lover_rate": 0.6
         },
         "tags": [
             {
@@ -243,12 +238,8 @@
         "facts": "int_tag_facts_lifecycle",
         "purpose": "",
         "after_scoring": false,
-        "inputs": [
-            "members",
-            "orders",
-            "refunds",
-            "order_lines",
-            "products"
+        "requires": [
+            "orders"
         ],
         "params": {
             "first_new_days": 30,
@@ -400,12 +391,8 @@
         "facts": "int_tag_facts_research",
         "purpose": "",
         "after_scoring": false,
-        "inputs": [
-            "members",
-            "orders",
-            "refunds",
-            "survey_answers",
-            "survey_questions"
+        "requires": [
+            "orders"
         ],
         "params": {
             "hater_days": 180,
@@ -501,15 +488,10 @@
         "facts": "int_tag_facts_value",
         "purpose": "profiling",
         "after_scoring": false,
-        "inputs": [
-            "members",
-            "orders",
-            "refunds"
+        "requires": [
+            "orders"
         ],
-        "params": {
-            "window_days": 365,
-            "active_days": 90
-        },
+        "params": {},
         "tags": [
             {
                 "code": "rfm.important_value",
@@ -653,10 +635,8 @@
         "facts": "int_tag_facts_value",
         "purpose": "profiling",
         "after_scoring": false,
-        "inputs": [
-            "members",
-            "orders",
-            "refunds"
+        "requires": [
+            "orders"
         ],
         "params": {
             "high_share": 0.1,

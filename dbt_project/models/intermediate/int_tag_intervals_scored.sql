@@ -1,0 +1,1 @@
+{{ tag_intervals(tag_groups("after_scoring", true)) }}
