@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from pipelines.core.clock import Clock, SystemClock
 from pipelines.core.home import Brand
@@ -74,12 +75,12 @@ class Gateway:
         clock: Clock | None = None,
     ) -> None:
         self.settings = settings or Settings()
-        self._metrics = Metrics()
+        self._under_way: dict[Request, asyncio.Task[Any]] = {}
+        self._metrics = Metrics(lambda: len(self._under_way))
         self._reader = reader
         self._reloader = Reloader(brand, reader, self._metrics)
         self._requests = Journal(None)
         self._reads = Journal(brand.root / "audit")
-        self._in_flight = 0
         self._ids = itertools.count(1)
         self._run = os.urandom(4).hex()
         clock = clock or SystemClock()
@@ -107,12 +108,11 @@ class Gateway:
             await send({"type": "websocket.close", "code": 1003})
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        began = time.perf_counter()
         request = Request(scope, receive)
         request.id = self._id_of(request)
         exchange = Exchange(request, self._reloader.live, self.settings)
         template = "unknown"
-        self._in_flight += 1
+        self._under_way[request] = asyncio.current_task()  # type: ignore[assignment]  # in one
         try:
             route = self._route(request)
             template = route.template
@@ -125,13 +125,13 @@ class Gateway:
             log.exception("request %s failed", request.id)
             response = error_response(RefusedError("internal", "the gateway failed"), request.id)
         finally:
-            self._in_flight -= 1
-        self._note(exchange, template, response.status, time.perf_counter() - began)
+            del self._under_way[request]
+        self._note(exchange, template, response.status)
         await send_response(send, response, request.id, head=request.method == "HEAD")
 
     async def _answer(self, route: Route, exchange: Exchange) -> Response:
         if not route.is_public:
-            if self._in_flight > self.settings.max_in_flight:
+            if len(self._under_way) > self.settings.max_in_flight:
                 raise _busy("overloaded", "too many requests at once")
             exchange.authenticated = await self._authenticate(exchange)
         try:
@@ -155,9 +155,10 @@ class Gateway:
             raise _busy("issuer_unavailable", "tokens cannot be verified now") from error
         return caller
 
-    def _note(self, exchange: Exchange, template: str, status: int, seconds: float) -> None:
+    def _note(self, exchange: Exchange, template: str, status: int) -> None:
         """Count and log the request: no member, no path, no query."""
-        self._metrics.answered(template, status, seconds, self._in_flight)
+        seconds = time.perf_counter() - exchange.request.began
+        self._metrics.answered(template, status, seconds)
         line = {
             "at": datetime.now(UTC),
             "who": exchange.authenticated.who if exchange.authenticated else None,
@@ -166,10 +167,10 @@ class Gateway:
         }
         if exchange.members:
             read = {"service": exchange.service, "members": exchange.members}
-            self._reads.add({**line, **read})
+            self._reads.add(line | read)
         if self.settings.request_log:
             shape = {"method": exchange.request.method, "route": template}
-            self._requests.add({**line, **shape, "ms": round(seconds * 1000, 2)})
+            self._requests.add(line | shape | {"ms": round(seconds * 1000, 2)})
 
     def _id_of(self, request: Request) -> str:
         given = request.headers.get(b"x-request-id")
@@ -213,9 +214,17 @@ class Gateway:
         while True:
             await asyncio.sleep(FLUSH_S)
             self._flush()
+            self._give_up()
             if time.monotonic() - checked >= RELOAD_S:
                 checked = time.monotonic()
                 self._reloader.check()
+
+    def _give_up(self) -> None:
+        """Answer those whose body has been awaited for too long."""
+        latest = time.perf_counter() - self.settings.body_timeout_s
+        for request, task in list(self._under_way.items()):
+            if request.began < latest and request.method == "POST" and not request.is_whole:
+                request.give_up(task)
 
     def _flush(self) -> None:
         for journal in (self._requests, self._reads):

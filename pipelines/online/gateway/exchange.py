@@ -37,8 +37,7 @@ class Exchange:
 
     async def json(self) -> Any:
         """The body."""
-        settings = self.settings
-        return await self.request.json(settings.max_body_bytes, settings.body_timeout_s)
+        return await self.request.json(self.settings.max_body_bytes)
 
     def granted(self, service: str) -> Plan:
         """The plan of a service that the caller may read; others are not even said to exist.

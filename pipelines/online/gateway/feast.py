@@ -6,7 +6,7 @@ the store, a value past its age is `OUTSIDE_MAX_AGE`, and consent and erasure ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -15,8 +15,7 @@ from typing import Any
 from pipelines.online.gateway import rules
 from pipelines.online.gateway.errors import RefusedError
 from pipelines.online.gateway.judge import Cells, Judge, Lack, Member
-from pipelines.online.gateway.plans import MEMBER_KEYS, Column, Part, Plan, ViewColumns
-from pipelines.online.layout import entity_key
+from pipelines.online.gateway.plans import MEMBER_KEYS, Column, Part, Plan
 from pipelines.online.stores import Row
 
 STATUS = {
@@ -78,14 +77,13 @@ def read_request(body: Any) -> Asked:
     )
 
 
-def names_of(plan: Plan, *, full_names: bool) -> list[str]:
+def names_of(plan: Plan, *, full_names: bool) -> tuple[str, ...]:
     """The features' names in a response, in the order asked.
 
     Raises:
         RefusedError: 400, two features would have the same name.
     """
-    columns = plan.columns
-    names = [f"{view}__{name}" if full_names else name for view, name in columns]
+    names = plan.full_names if full_names else plan.names
     if len(set(names)) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
         message = f"several features are called {', '.join(twice)}"
@@ -107,25 +105,25 @@ def keys_of(part: Part, entities: Mapping[str, list[str]]) -> list[bytes]:
     columns = [entities[name] for name in part.join_keys]
     if not all(isinstance(value, str) for values in columns for value in values):
         raise _bad("entities holds something other than texts")
-    return [entity_key(part.join_keys, values) for values in zip(*columns, strict=True)]
+    return part.keys(columns)
 
 
-def response(judge: Judge, asked: Asked, names: list[str], rows: list[list[Row]]) -> Json:
+def response(judge: Judge, asked: Asked, names: Sequence[str], rows: list[list[Row]]) -> Json:
     """The response: entities first, then each feature's values, statuses and event times."""
     plan = judge.plan
     members = _members(judge, asked, rows)
-    vectors: dict[Column, Json] = {}
+    vectors: list[Json] = []
     for part, held in zip(plan.parts, rows, strict=True):
         for columns in part.views:
             cells = [
                 judge.cells(columns, row, member) for row, member in zip(held, members, strict=True)
             ]
-            vectors |= _vectors(columns, cells, keep_empty=not asked.is_stock_sdk)
+            vectors += _vectors(len(columns.names), cells, keep_empty=not asked.is_stock_sdk)
     known = [name for name in asked.entities if any(name in part.join_keys for part in plan.parts)]
     return {
         "results": [
             *(_entity(asked.entities[name]) for name in known),
-            *(vectors[column] for column in plan.columns),
+            *(vectors[position] for position in plan.order),
         ],
         "metadata": {"feature_names": [*known, *names]},
     }
@@ -139,25 +137,29 @@ def _members(judge: Judge, asked: Asked, rows: list[list[Row]]) -> list[Member] 
     return [judge.member(member_id, row) for member_id, row in pairs]
 
 
-def _vectors(columns: ViewColumns, cells: list[Cells], *, keep_empty: bool) -> dict[Column, Json]:
+def _vectors(width: int, cells: list[Cells], *, keep_empty: bool) -> list[Json]:
+    """The vector of each of a view's `width` features."""
     times = [_time(cell.since) for cell in cells]
     statuses = [STATUS[cell.status] for cell in cells]
-    found: dict[Column, Json] = {}
-    for position, name in enumerate(columns.names):
-        values: list[Any] = []
-        said = statuses
-        for row, cell in enumerate(cells):
-            value = cell.values[position] if cell.values is not None else None
-            if isinstance(value, Lack):
-                said = [*said[:row], STATUS[value.status], *said[row + 1 :]]
-                value = None
-            values.append(value if keep_empty or value != [] else None)
-        found[columns.view.name, name] = {
-            "values": values,
-            "statuses": said,
-            "event_timestamps": times,
-        }
-    return found
+    nothing = (None,) * width
+    columns = zip(*(nothing if cell.values is None else cell.values for cell in cells), strict=True)
+    vectors: list[Json] = [
+        {"values": values, "statuses": statuses, "event_timestamps": times} for values in columns
+    ]
+    if not keep_empty:
+        for vector in vectors:
+            vector["values"] = [None if value == [] else value for value in vector["values"]]
+    if any(cell.is_patchy for cell in cells):
+        for vector in vectors:
+            _say_lacks(vector)
+    return vectors or [{"values": [], "statuses": [], "event_timestamps": []}] * width
+
+
+def _say_lacks(vector: Json) -> None:
+    """Write a value that is not there though its row is as null, with the status it has."""
+    pairs = zip(vector["values"], vector["statuses"], strict=True)
+    vector["statuses"] = [STATUS[v.status] if isinstance(v, Lack) else s for v, s in pairs]
+    vector["values"] = [None if isinstance(v, Lack) else v for v in vector["values"]]
 
 
 def _entity(values: list[str]) -> Json:

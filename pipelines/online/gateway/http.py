@@ -7,6 +7,7 @@ gateway does in Python (`docs/adr/0050-asgi-without-a-framework.md` has the meas
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote_to_bytes
@@ -40,10 +41,24 @@ class Response(NamedTuple):
 class Request:
     """One request: its head at once, its body when asked for."""
 
-    __slots__ = ("_receive", "authorization", "headers", "id", "method", "path", "query")
+    __slots__ = (
+        "_is_too_slow",
+        "_receive",
+        "authorization",
+        "began",
+        "headers",
+        "id",
+        "is_whole",
+        "method",
+        "path",
+        "query",
+    )
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._receive = receive
+        self._is_too_slow = False
+        self.is_whole = False
+        self.began = time.perf_counter()
         self.method: str = scope["method"]
         self.path: bytes = scope.get("raw_path") or scope["path"].encode()
         self.query: bytes = scope["query_string"]
@@ -85,56 +100,47 @@ class Request:
                 "bad_request", "the query is not UTF-8", "percent-encode it"
             ) from None
 
-    async def json(self, max_bytes: int, timeout_s: float) -> Any:
+    async def json(self, max_bytes: int) -> Any:
         """The body as JSON.
 
         Raises:
             RefusedError: it is no JSON, is said to be something else, is too large or too slow.
         """
-        said = self.headers.get(b"content-type", JSON).partition(b";")[0].strip().lower()
-        if said != JSON and not said.endswith(b"+json"):
-            message = f"the body is {said.decode('latin-1')}"
-            raise RefusedError("unsupported_media_type", message, "send application/json")
-        length = self.headers.get(b"content-length", b"0")
-        if length.isdigit() and int(length) > max_bytes:
-            raise _too_large(max_bytes)
-        body = await self._body(max_bytes, timeout_s)
+        said = self.headers.get(b"content-type", JSON)
+        if said != JSON:
+            _check_media_type(said)
+        try:
+            body = await self._body(max_bytes)
+        except asyncio.CancelledError:
+            if not self._is_too_slow:
+                raise
+            asyncio.current_task().uncancel()  # type: ignore[union-attr]  # a request is a task
+            message = "the body did not come in time"
+            raise RefusedError("body_timeout", message, "send it again") from None
+        self.is_whole = True
         try:
             return orjson.loads(body)
         except orjson.JSONDecodeError as error:
             raise RefusedError("bad_json", f"the body is not JSON: {error}") from None
 
-    async def _body(self, max_bytes: int, timeout_s: float) -> bytes:
-        message = await self._more(timeout_s)
-        body: bytes = message.get("body", b"")
-        if not message.get("more_body"):
-            if len(body) > max_bytes:
-                raise _too_large(max_bytes)
-            return body
-        pieces, size = [body], len(body)
-        try:
-            async with asyncio.timeout(timeout_s):
-                while message.get("more_body"):
-                    message = await self._receive()
-                    if message["type"] == "http.disconnect":
-                        raise GoneError
-                    pieces.append(message.get("body", b""))
-                    size += len(pieces[-1])
-                    if size > max_bytes:
-                        raise _too_large(max_bytes)
-        except TimeoutError:
-            raise _too_slow() from None
-        return b"".join(pieces)
+    def give_up(self, task: asyncio.Task[Any]) -> None:
+        """Stop waiting for the rest of the body in `task`."""
+        self._is_too_slow = True
+        task.cancel()
 
-    async def _more(self, timeout_s: float) -> MutableMapping[str, Any]:
-        try:
-            async with asyncio.timeout(timeout_s):
-                message = await self._receive()
-        except TimeoutError:
-            raise _too_slow() from None
-        if message["type"] == "http.disconnect":
-            raise GoneError
-        return message
+    async def _body(self, max_bytes: int) -> bytes:
+        pieces, size, more = [], 0, True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise GoneError
+            pieces.append(message.get("body", b""))
+            size += len(pieces[-1])
+            if size > max_bytes:
+                said = f"the body is larger than {max_bytes} bytes"
+                raise RefusedError("body_too_large", said, "ask for fewer members at once")
+            more = message.get("more_body", False)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def json_response(value: Any, status: int = 200, headers: Mapping[str, str] = {}) -> Response:
@@ -161,16 +167,17 @@ async def send_response(send: Send, response: Response, request_id: str, *, head
         (b"x-request-id", request_id.encode("latin-1")),
         *COMMON,
     ]
-    for name, value in response.headers.items():
-        headers.append((name.lower().encode("latin-1"), value.encode("latin-1")))
+    if response.headers:
+        headers += [
+            (name.lower().encode("latin-1"), value.encode("latin-1"))
+            for name, value in response.headers.items()
+        ]
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if head else response.body})
 
 
-def _too_large(max_bytes: int) -> RefusedError:
-    message = f"the body is larger than {max_bytes} bytes"
-    return RefusedError("body_too_large", message, "ask for fewer members at once")
-
-
-def _too_slow() -> RefusedError:
-    return RefusedError("body_timeout", "the body did not come in time", "send it again")
+def _check_media_type(said: bytes) -> None:
+    kind = said.partition(b";")[0].strip().lower()
+    if kind != JSON and not kind.endswith(b"+json"):
+        message = f"the body is {kind.decode('latin-1')}"
+        raise RefusedError("unsupported_media_type", message, "send application/json")

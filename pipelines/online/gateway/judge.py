@@ -32,11 +32,15 @@ Value = Decoded | Lack
 
 
 class Cells(NamedTuple):
-    """The values of one view for one key, in the plan's order; none unless they may be used."""
+    """The values of one view for one key, in the plan's order; none unless they may be used.
+
+    `is_patchy` says that some of them are `Lack`s.
+    """
 
     status: str
     since: datetime | None
     values: Sequence[Value] | None
+    is_patchy: bool = False
 
 
 @dataclass(slots=True)
@@ -46,8 +50,8 @@ class Member:
     id: str
     row: Row
     is_erased: bool
-    profiling: bool | None  # consent; None: not on record
-    marketing: bool | None
+    profiling: bool | None = None  # consent; None: not on record
+    marketing: bool | None = None
     tags: TagsNow | None = None
     arrays: tuple[list[str], list[int], list[int]] = field(default=([], [], []))
 
@@ -86,10 +90,13 @@ class Judge:
 
     def member(self, member_id: str, row: Row) -> Member:
         """What the rules say of the member whose row of the plan's first part this is."""
+        is_erased = member_id in self._erasures
+        if not self._inputs:
+            return Member(member_id, row, is_erased)
         known = Member(
             id=member_id,
             row=row,
-            is_erased=member_id in self._erasures,
+            is_erased=is_erased,
             profiling=self._flag(row, "consent_profiling"),
             marketing=self._flag(row, "consent_marketing"),
         )
@@ -113,14 +120,13 @@ class Judge:
             return Cells(rules.ABSENT, None, None)
         if status == rules.EXPIRED:
             return Cells(status, since, None)
-        raw = row.values
-        values: list[Value] = []
-        for column in columns.columns:
-            cell = raw[column]
-            values.append(ABSENT if cell is None else decode(cell))
+        held = row.values
+        raw = [held[column] for column in columns.columns]
+        values: list[Value] = [ABSENT if cell is None else decode(cell) for cell in raw]
         if member is not None and member.tags is not None and columns.view.name == rules.TAGS:
             self._keep_tags(columns, values, member)
-        return Cells(status, since, values)
+            return Cells(status, since, values, None in raw or member.tags.is_withheld)
+        return Cells(status, since, values, None in raw)
 
     def tags(self, member: Member) -> list[Tag]:
         """The tags that hold now and may be shown."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -15,7 +15,7 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.3, 1.0, 3.0)
 class Metrics:
     """The gateway's own registry, so that several gateways in one process do not mix."""
 
-    def __init__(self) -> None:
+    def __init__(self, in_flight: Callable[[], float]) -> None:
         self.registry = CollectorRegistry()
         self._requests = Counter(
             "huitou_requests", "Requests answered.", ("route", "status"), registry=self.registry
@@ -30,9 +30,9 @@ class Metrics:
         self._members = Counter(
             "huitou_members_read", "Members asked for.", ("service",), registry=self.registry
         )
-        self._in_flight = Gauge(
+        Gauge(
             "huitou_requests_in_flight", "Requests being answered.", registry=self.registry
-        )
+        ).set_function(in_flight)
         self.reloads = Counter(
             "huitou_reloads", "Files taken up anew.", ("file", "outcome"), registry=self.registry
         )
@@ -44,20 +44,23 @@ class Metrics:
         )
         self._counts: dict[tuple[str, int], Counter] = {}
         self._times: dict[str, Histogram] = {}
+        self._reads: dict[str, Counter] = {}
 
-    def answered(self, route: str, status: int, seconds: float, in_flight: int) -> None:
-        """Count one request, and those that are still being answered."""
+    def answered(self, route: str, status: int, seconds: float) -> None:
+        """Count one request."""
         count = self._counts.get((route, status))
         if count is None:
             count = self._counts[route, status] = self._requests.labels(route, str(status))
             self._times.setdefault(route, self._seconds.labels(route))
         count.inc()
         self._times[route].observe(seconds)
-        self._in_flight.set(in_flight)
 
     def read(self, service: str, members: int) -> None:
         """Count members read for a service (or `features`, where features were listed)."""
-        self._members.labels(service).inc(members)
+        count = self._reads.get(service)
+        if count is None:
+            count = self._reads[service] = self._members.labels(service)
+        count.inc(members)
 
     def text(self, watermarks: Mapping[str, Published], now: datetime) -> bytes:
         """The exposition, with the age of each view now."""

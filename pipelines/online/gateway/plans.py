@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pipelines.core.catalog import Catalog, FeatureView, Service
 from pipelines.online.gateway.errors import RefusedError
 from pipelines.online.gateway.rules import CONTACT, CONTACT_INPUTS, RULE_INPUTS, TAG_ARRAYS, TAGS
+from pipelines.online.layout import entity_key
 from pipelines.online.stores import OnlineReader, ReadPlan
 
 MEMBER_KEYS = ("member_id",)
@@ -36,9 +37,18 @@ class Part:
     """What is read by one set of join keys. `inputs` are the columns that rules look at."""
 
     join_keys: tuple[str, ...]
+    key_head: bytes  # of an entity key with one join key: all but the length and the text
     read: ReadPlan
     views: tuple[ViewColumns, ...]
     inputs: dict[Column, int]
+
+    def keys(self, values: Sequence[Sequence[str]]) -> list[bytes]:
+        """The entity keys of rows, given the values of each join key."""
+        if len(values) == 1:
+            head = self.key_head
+            texts = [value.encode() for value in values[0]]
+            return [b"%b%b%b" % (head, len(t).to_bytes(4, "little"), t) for t in texts]
+        return [entity_key(self.join_keys, row) for row in zip(*values, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +60,15 @@ class Plan:
     """
 
     parts: tuple[Part, ...]
+    views: tuple[ViewColumns, ...]  # of all parts
     columns: tuple[Column, ...]  # as asked
+    order: tuple[int, ...]  # where each of them stands among the columns of `views`
+    names: tuple[str, ...]  # of `columns` in Feast's responses
+    full_names: tuple[str, ...]
     serve_stale: bool
     has_eligibility: bool
     rule_views: tuple[FeatureView, ...]  # that eligibility looks at
     service: str | None
-
-    @property
-    def views(self) -> tuple[ViewColumns, ...]:
-        """The views asked for, of all parts."""
-        return tuple(view for part in self.parts for view in part.views)
 
 
 @dataclass(frozen=True)
@@ -137,9 +146,15 @@ def make_plan(
         parts.append(_part(reader, MEMBER_KEYS, _of(views, MEMBER_KEYS), asked, inputs))
     parts += [_part(reader, keys, _of(views, keys), asked, ()) for keys in groups]
     looked_at = dict.fromkeys(view for view, _ in inputs) if has_eligibility else ()
+    found = tuple(columns for part in parts for columns in part.views)
+    flat = [(columns.view.name, name) for columns in found for name in columns.names]
     return Plan(
         parts=tuple(parts),
+        views=found,
         columns=tuple(asked),
+        order=tuple(flat.index(column) for column in asked),
+        names=tuple(name for _, name in asked),
+        full_names=tuple(f"{view}__{name}" for view, name in asked),
         serve_stale=service is not None and service.serve_stale,
         has_eligibility=has_eligibility,
         rule_views=tuple(catalog.views[name] for name in looked_at),
@@ -182,6 +197,7 @@ def _part(
     at = {column: position for position, column in enumerate(columns)}
     return Part(
         join_keys=join_keys,
+        key_head=entity_key(join_keys, [""] * len(join_keys))[:-4],
         read=read,
         views=tuple(_columns_of(view, asked, at, read) for view in views),
         inputs={column: at[column] for column in inputs},

@@ -13,9 +13,8 @@ from pipelines.online.gateway.exchange import Exchange, check_member_id, member_
 from pipelines.online.gateway.http import Response, json_response
 from pipelines.online.gateway.judge import Judge
 from pipelines.online.gateway.metrics import Metrics
-from pipelines.online.gateway.plans import MEMBER_KEYS, Plan
+from pipelines.online.gateway.plans import Plan
 from pipelines.online.gateway.rules import TAGS
-from pipelines.online.layout import entity_key
 from pipelines.online.stores import OnlineReader, Row
 
 AT_ONCE = 100  # members written down before other requests get their turn
@@ -88,7 +87,7 @@ class Reads:
         self, exchange: Exchange, plan: Plan, ids: list[str], given: object
     ) -> tuple[Judge, list[Row]]:
         now = exchange.now(given, self._clock.now())
-        keys = [entity_key(MEMBER_KEYS, [member_id]) for member_id in ids]
+        keys = plan.parts[0].keys([ids])
         judge, rows = await self._read(exchange, plan, [keys], len(ids), now)
         return judge, rows[0]
 

@@ -190,13 +190,13 @@ def coupon_days_left(open_coupons: Decoded, next_expiry: Decoded, now_s: int) ->
     return days_until(min(ends), now_s) if ends else None
 
 
-def _expiries(open_coupons: Decoded) -> list[float]:
+def _expiries(open_coupons: Decoded) -> list[int]:
     if not isinstance(open_coupons, str):
         return []
     try:
         listed: Any = orjson.loads(open_coupons)
         texts = [coupon["expires_at"] for coupon in listed]
-        return [datetime.fromisoformat(text).timestamp() for text in texts if text]
+        return [int(datetime.fromisoformat(text).timestamp() // 1) for text in texts if text]
     except (ValueError, TypeError, KeyError):  # not the list we know; the next expiry stands in
         return []
 

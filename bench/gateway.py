@@ -1,0 +1,333 @@
+"""The gateway against `feast serve`, one worker each, the same request, in one run.
+
+`python -m bench.gateway` prints requests a second, latencies and their ratios: Feast's server as it
+comes, tuned (no access log, workers never restarted), and ours with keys, both logs and honest
+statuses on. Then batches of 100 members, a minute at half of our maximum, and memory. One view of
+7 features (2 Float64, 2 Int64, String, Bool, Array(String)) by member key, in Redis.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bench.http_load import request_text
+from pipelines.core.catalog import Catalog, Feature, FeatureView, Service
+from pipelines.core.home import Brand, Home
+from pipelines.online.access.keys import create_key
+from pipelines.online.encoder import encode
+from pipelines.online.redis_store import RedisStore
+from pipelines.online.stores import Published
+
+MEMBERS = 10_000
+CONNECTIONS = 16
+FEATURES = {
+    "share": ("double", pa.float64(), "Float64"),
+    "score": ("double", pa.float64(), "Float64"),
+    "orders": ("bigint", pa.int64(), "Int64"),
+    "days": ("bigint", pa.int64(), "Int64"),
+    "channel": ("varchar", pa.string(), "String"),
+    "active": ("boolean", pa.bool_(), "Bool"),
+    "tags": ("varchar[]", pa.list_(pa.string()), "Array(String)"),
+}
+VIEW = FeatureView(
+    "bench_v1", "Seven features.", "member", ("member_id",),
+    tuple(Feature(name, kind, name) for name, (kind, _, _) in FEATURES.items()),
+    10**9, 10**9, "data", "bench", "none", "",
+)  # fmt: skip
+SERVICE = Service(
+    "bench_service_v1", "All of it.", "data", tuple((VIEW.name, f) for f in FEATURES), False, True
+)
+DEFINITIONS = '''
+from datetime import timedelta
+from feast import Entity, FeatureService, FeatureView, Field, FileSource, ValueType
+from feast.types import Array, Bool, Float64, Int64, String
+
+member = Entity(name="member", join_keys=["member_id"], value_type=ValueType.STRING)
+source = FileSource(path={path!r}, timestamp_field="event_timestamp")
+view = FeatureView(
+    name="bench_v1", entities=[member], ttl=timedelta(0), source=source,
+    schema=[Field(name="member_id", dtype=String), {fields}],
+)
+service = FeatureService(name="bench_service_v1", features=[view])
+'''
+STORE = """
+project: {project}
+provider: local
+registry: {folder}/registry.db
+entity_key_serialization_version: 3
+online_store: {{type: redis, connection_string: "127.0.0.1:{port}"}}
+"""
+
+
+def main() -> None:
+    """Run everything and print it."""
+    parser = argparse.ArgumentParser(prog="bench.gateway", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=15.0, help="per measurement")
+    parser.add_argument("--steady", type=float, default=60.0, help="at half the maximum rate")
+    parser.add_argument("--skip-feast", action="store_true", help="ours alone, while developing")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as text:
+        folder = Path(text)
+        with redis(folder) as port:
+            brand, token = prepare(folder, port)
+            report = {} if given.skip_feast else feast(folder, port, brand, given.seconds)
+            report |= ours(brand, port, token, given.seconds, given.steady)
+    show(report)
+
+
+# -- the two servers ---------------------------------------------------------------------------------
+
+
+def feast(folder: Path, port: int, brand: Brand, seconds: float) -> dict[str, Any]:
+    """`feast serve` as it comes and tuned."""
+    repo = folder / "repo"
+    repo.mkdir()
+    fields = ", ".join(f"Field(name={n!r}, dtype={t})" for n, (_, _, t) in FEATURES.items())
+    path = str(folder / "rows.parquet")
+    (repo / "definitions.py").write_text(DEFINITIONS.format(path=path, fields=fields))
+    store = STORE.format(project=brand.project, folder=folder, port=port)
+    (repo / "feature_store.yaml").write_text(store)
+    command = [str(Path(sys.executable).with_name("feast")), "-c", str(repo)]
+    subprocess.run([*command, "apply"], check=True, stdout=subprocess.DEVNULL, env=_quiet())
+    tuned = ["--no-access-log", "--max-requests", "10000000", "--max-requests-jitter", "0"]
+    report: dict[str, Any] = {}
+    for name, options in (("feast", []), ("feast_tuned", tuned)):
+        at = _free_port()
+        with process([*command, "serve", "--port", str(at), *options], _quiet()) as server:
+            wait_for(at, "/health")
+            load(server.pid, at, singles(), CONNECTIONS, 2)  # warm
+            report[name] = load(server.pid, at, singles(), CONNECTIONS, seconds)
+            report[f"{name}_batch"] = load(server.pid, at, batches("/get-online-features"), 4, seconds)
+            report[f"{name}_memory_mb"] = memory_mb(server.pid)
+    return report
+
+
+def ours(brand: Brand, port: int, token: str, seconds: float, steady: float) -> dict[str, Any]:
+    """The gateway in the same conditions, then steadily at half its maximum."""
+    at = _free_port()
+    environment = {
+        **os.environ,
+        "HUITOU_HOME": str(brand.root.parents[1]),
+        "HUITOU_ONLINE_STORE": "redis",
+        "REDIS_URL": f"redis://127.0.0.1:{port}/0",
+    }
+    command = [sys.executable, "-m", "pipelines.online.gateway"]
+    began = time.perf_counter()
+    options = ["--brand", brand.name, "--port", str(at)]
+    with process([*command, *options], environment) as server:
+        wait_for(at, "/readyz")
+        report: dict[str, Any] = {"ready_s": round(time.perf_counter() - began, 2)}
+        load(server.pid, at, singles(token), CONNECTIONS, 2)
+        before = memory_mb(server.pid)
+        report["gateway"] = load(server.pid, at, singles(token), CONNECTIONS, seconds)
+        batched = batches("/get-online-features", token)
+        report["gateway_batch"] = load(server.pid, at, batched, 4, seconds)
+        report["gateway_v1_batch"] = load(server.pid, at, batches("/v1/members:batch", token), 4, seconds)
+        rate = report["gateway"]["rps"] / 2
+        report["steady"] = load(server.pid, at, singles(token), CONNECTIONS, steady, rate)
+        report["memory_mb"] = [before, memory_mb(server.pid)]
+    return report
+
+
+# -- the data ----------------------------------------------------------------------------------------
+
+
+def prepare(folder: Path, port: int) -> tuple[Brand, str]:
+    """A brand with one view, published to Redis; and a key that may read it."""
+    brand = Home(folder / "home").brand("bench")
+    brand.root.mkdir(parents=True)
+    Catalog({VIEW.name: VIEW}, {SERVICE.name: SERVICE}).save(brand.catalog)
+    rows = _rows()
+    pq.write_table(pa.Table.from_batches([rows]), folder / "rows.parquet")
+    store = RedisStore(f"redis://127.0.0.1:{port}/0", brand.project)
+    store.write(VIEW, encode(VIEW, rows), guard=False)
+    now = datetime.now(UTC)
+    store.set_watermark(VIEW.name, Published(now, now, "bench", now, "bench"))
+    store.close()
+    _, token = create_key(brand, "bench", [SERVICE.name], now=now, rate=10**9, burst=10**9)
+    return brand, token
+
+
+def _rows() -> pa.RecordBatch:
+    now = pa.array([datetime.now(UTC)] * MEMBERS, pa.timestamp("us", "UTC"))
+    number = range(MEMBERS)
+    columns = {
+        "member_id": pa.array([f"m{i:07d}" for i in number]),
+        "share": pa.array([i / MEMBERS for i in number]),
+        "score": pa.array([i * 0.37 for i in number]),
+        "orders": pa.array([i % 40 for i in number]),
+        "days": pa.array([i % 400 for i in number]),
+        "channel": pa.array(["store" if i % 3 else "miniapp" for i in number]),
+        "active": pa.array([i % 2 == 0 for i in number]),
+        "tags": pa.array([["lifecycle.cooling", f"rfm.{i % 8}", "coupon.lover"] for i in number]),
+        "event_timestamp": now,
+        "created_timestamp": now,
+    }
+    return pa.RecordBatch.from_pydict(columns)
+
+
+def singles(token: str = "") -> list[str]:
+    """One member a request, by Feast's protocol."""
+    return [_feast_request([f"m{i:07d}"], token) for i in range(0, MEMBERS, 20)]
+
+
+def batches(path: str, token: str = "") -> list[str]:
+    """A hundred members a request."""
+    ids = [[f"m{i:07d}" for i in range(at, at + 100)] for at in range(0, MEMBERS, 100)]
+    if path == "/get-online-features":
+        return [_feast_request(some, token) for some in ids]
+    service = {"service": SERVICE.name}
+    return [request_text(path, {**service, "member_ids": some}, token) for some in ids]
+
+
+def _feast_request(ids: list[str], token: str) -> str:
+    body = {"feature_service": SERVICE.name, "entities": {"member_id": ids}}
+    return request_text("/get-online-features", body, token)
+
+
+# -- processes ---------------------------------------------------------------------------------------
+
+
+def load(
+    server: int,
+    port: int,
+    requests: list[str],
+    connections: int,
+    seconds: float,
+    rate: float = 0.0,
+) -> dict[str, Any]:
+    """What `http_load` saw, from a process of its own, and the CPU time a request cost the server.
+
+    CPU time is what other work on the machine does not blur.
+    """
+    job = {
+        "port": port,
+        "requests": requests,
+        "connections": connections,
+        "seconds": seconds,
+        "rate": rate,
+    }
+    command = [sys.executable, "-m", "bench.http_load"]
+    before = cpu_seconds(server)
+    done = subprocess.run(command, input=json.dumps(job), text=True, capture_output=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    spent, answered = cpu_seconds(server) - before, sum(found["statuses"].values())
+    return {**found, "cpu_us": round(spent / answered * 1e6, 1)}
+
+
+@contextmanager
+def redis(folder: Path) -> Iterator[int]:
+    """A Redis of our own; its port."""
+    binary, port = shutil.which("redis-server"), _free_port()
+    if not binary:
+        sys.exit("redis-server is missing: install Redis to run this benchmark")
+    options = ["--port", str(port), "--save", "", "--dir", str(folder), "--bind", "127.0.0.1"]
+    with process([binary, *options], dict(os.environ)):
+        for _ in range(100):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        yield port
+
+
+@contextmanager
+def process(command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A running command in a group of its own, stopped at the end with all it started."""
+    running = subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield running
+    finally:
+        os.killpg(running.pid, signal.SIGTERM)
+        running.wait(timeout=20)
+
+
+def wait_for(port: int, path: str, seconds: float = 90.0) -> None:
+    """Return once the path answers 200."""
+    ends = time.perf_counter() + seconds
+    while time.perf_counter() < ends:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=1) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.02)
+    sys.exit(f"nothing answers on {path}")
+
+
+def memory_mb(pid: int) -> float:
+    """Resident memory of a process and its children."""
+    pages = sum(int((each / "statm").read_text().split()[1]) for each in _family(pid))
+    return round(pages * os.sysconf("SC_PAGE_SIZE") / 2**20, 1)
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time of a process and its children, of those that ended too."""
+    ticks = 0
+    for each in _family(pid):
+        fields = (each / "stat").read_text().rpartition(")")[2].split()
+        ticks += sum(map(int, fields[11:15 if each.name == str(pid) else 13]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _family(pid: int) -> list[Path]:
+    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [Path("/proc") / each for each in (str(pid), *listed)]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _quiet() -> dict[str, str]:
+    return {**os.environ, "FEAST_USAGE": "False", "DO_NOT_TRACK": "1"}
+
+
+# -- what is printed ---------------------------------------------------------------------------------
+
+
+def show(report: dict[str, Any]) -> None:
+    """Every measurement, then the ratios."""
+    for name, value in report.items():
+        print(f"{name:20} {json.dumps(value) if isinstance(value, dict) else value}")
+    if "feast" not in report:
+        return
+    ours, batch = report["gateway"], report["gateway_batch"]
+    for name in ("feast", "feast_tuned"):
+        theirs, many = report[name], report[f"{name}_batch"]
+        print(
+            f"against {name:12} {ours['rps'] / theirs['rps']:.1f} x the requests a second, "
+            f"p99 1/{theirs['p99_ms'] / ours['p99_ms']:.1f}; "
+            f"batches of 100: {batch['rps'] / many['rps']:.1f} x"
+        )
+
+
+if __name__ == "__main__":
+    main()
