@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from pipelines.core.errors import UsageError
 from pipelines.core.feature_log import Watermark
 from pipelines.core.files import read_json, sha256
 from pipelines.online.feast_repo import apply, feature_store
+from pipelines.online.publisher import publish
+from pipelines.online.stores import open_store
 from pipelines.online.training import provenance, save, training_set
 from tests.integration.features.conftest import CATALOG, INSTANT, ORDERS, RISK, Shop, day
 
@@ -208,3 +211,27 @@ def test_rows_of_a_crashed_run_are_not_in_history(applied: Shop) -> None:
         assert counts(applied, ("a", day(6)), ("b", day(6))) == [2, None]
     finally:
         stray.unlink()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+def test_feast_reads_online_what_the_log_says(
+    applied: Shop, kind: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """The Feast SDK on what our publisher wrote: `b` has no risk, nobody has a survey."""
+    monkeypatch.setenv("HUITOU_ONLINE_STORE", kind)
+    if kind == "redis":
+        monkeypatch.setenv("REDIS_URL", request.getfixturevalue("redis_url"))
+    with closing(open_store(applied.brand)) as online:
+        publish(applied.brand, CATALOG, online)
+    store = feature_store(applied.brand, repo=applied.repo)
+    service = store.get_feature_service(SERVICE)
+    members = [{"member_id": member} for member in "abc"]
+    found = store.get_online_features(service, members).to_dict()
+    rows = (
+        applied.log.state(ORDERS, applied.log.latest(ORDERS.name)).read_all().sort_by("member_id")
+    )
+    for feature in ORDERS.features:
+        values = rows[feature.name].to_pylist()
+        assert found[feature.name] == values, feature.name
+    assert found["order_count"] == [3, 1, None]
+    assert found["p_churn_90d"] == [0.25, None, None]
