@@ -51,6 +51,7 @@ class FeatureLog:
         Raises:
             LogError: the rows are not the view's, or `at` is not after every snapshot before it.
         """
+        self.root.mkdir(parents=True, exist_ok=True)
         done, basis = self._ledger.find(at), self._ledger.all()
         files = self._files(view, at)
         with self._connect() as db:

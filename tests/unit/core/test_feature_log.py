@@ -190,7 +190,7 @@ def test_changes_are_the_keys_touched_since(log: FeatureLog) -> None:
 
 
 def test_changes_include_a_correction_of_an_earlier_day(log: FeatureLog) -> None:
-    """`b` was not touched on day 4, so the correction of day 2 holds there; `c` was not corrected."""
+    """`b` was not touched on day 4, so the correction holds there; `c` was not corrected."""
     take(log, [member("a", 1), member("b", 1), member("c", 1)], mark(2, 2))
     take(log, [member("a", 2), member("b", 1), member("c", 2)], mark(4, 4))
     take(log, [member("a", 8), member("b", 8), member("c", 1)], mark(2, 5))
@@ -406,3 +406,24 @@ def test_readers_leave_no_files_behind(log: FeatureLog) -> None:
     take(log, [member("a")], mark(2, 2))
     held(log, mark(2, 2))
     assert sorted(path.name for path in log.root.iterdir()) == ["_snapshots", VIEW.name]
+
+
+def test_more_rows_than_memory_are_compared_on_disk(
+    log: FeatureLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the disk is left as it was, once the log is let go."""
+    monkeypatch.setattr("pipelines.core.feature_log.MEMORY", "100MB")
+    size, at = 500_000, mark(2, 2)
+    rows = duckdb.sql(
+        f"""
+        SELECT 'member-' || n AS member_id, n AS order_count, n / 2 AS share,
+            'a channel of many, ' || n AS channel, ['x', n::VARCHAR] AS codes,
+            TIMESTAMPTZ '{at.as_of}' AS last_order_at,
+            TIMESTAMPTZ '{at.as_of}' AS event_timestamp,
+            TIMESTAMPTZ '{at.known_at}' AS created_timestamp
+        FROM range({size}) AS t (n)"""
+    )
+    assert log.append(VIEW, rows.to_arrow_reader(50_000), at) == Appended(size, 0, 0)
+    assert list(log.root.glob("_spill-*"))
+    del log.__dict__["_database"]
+    assert not list(log.root.glob("_spill-*"))
