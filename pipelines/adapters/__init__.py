@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pipelines.adapters.completejourney import CompleteJourney
+from pipelines.adapters.olist import Olist
+from pipelines.adapters.online_retail_ii import OnlineRetail
 from pipelines.adapters.shop import Shop
 from pipelines.core.errors import UsageError
 from pipelines.core.source import Adapter
 
-ADAPTERS: dict[str, type[Adapter]] = {one.name: one for one in (Shop,)}
+ADAPTERS: dict[str, type[Adapter]] = {
+    one.name: one for one in (Shop, CompleteJourney, Olist, OnlineRetail)
+}
 
 
 def get(name: str) -> Adapter:

@@ -18,7 +18,8 @@ FAULTS = {
     "reason": pl.String(),
     "value": pl.String(),
 }
-LOCAL_TIME = pl.Datetime("us")
+INSTANT_FORMS = [f"%Y-%m-%d{t}%H:%M:%S%.f%{z}" for t in "T " for z in ("z", "#z")]
+LOCAL_FORMS = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d"]
 TRUTHS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 
 
@@ -107,16 +108,17 @@ def _parse(text: pl.Series, dtype: pl.DataType) -> pl.Series:
 
 def _instants(text: pl.Series, dtype: pl.Datetime) -> pl.Series:
     """Times as ISO 8601 has them; an instant needs its offset, a local time must not have one."""
-    text = text.str.replace(" ", "T", literal=True)
-    if not dtype.time_zone:
-        day = text.str.to_datetime("%Y-%m-%d", time_unit="us", strict=False)
-        return text.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False).fill_null(
-            day
+    instants = pl.Series(text.name, [None] * len(text), dtype=dtype)
+    for form in INSTANT_FORMS if dtype.time_zone else LOCAL_FORMS:
+        open_ = instants.is_null() & text.is_not_null()
+        if not open_.any():  # one form a column is the rule, so most forms are never tried
+            break
+        rest = text if open_.all() else text.set(~open_, None)
+        found = rest.str.to_datetime(
+            form, time_unit="us", time_zone=dtype.time_zone, strict=False, ambiguous="earliest"
         )
-    text = text.str.replace("Z$", "+00:00")
-    return text.str.to_datetime(
-        "%Y-%m-%dT%H:%M:%S%.f%z", time_unit="us", time_zone="UTC", strict=False
-    )
+        instants = instants.fill_null(found)
+    return instants
 
 
 def _element(dtype: pl.List) -> pl.Expr:
@@ -141,4 +143,4 @@ def _json_list(text: str | None) -> list[Any] | None:
         return None
     if not isinstance(value, list):
         return None
-    return [None if item is None else str(item) for item in value]
+    return [None if item is None or isinstance(item, dict | list) else str(item) for item in value]

@@ -24,7 +24,7 @@ from pipelines.core.ingest.staging import Staging
 from pipelines.core.source import Adapter, Feed, Files
 
 #: Records judged at a time; a file is split only for feeds that `stream`.
-CHUNK_RECORDS = 1_000_000
+CHUNK_RECORDS = 250_000
 
 Progress = Callable[[str], None]
 
