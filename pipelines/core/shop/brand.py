@@ -116,7 +116,8 @@ CITIES = (
 )
 STORES = sum(city[4] for city in CITIES)
 STORE_IDS = tuple(f"ST{i:03d}" for i in range(1, STORES + 1))
-STAFF_IDS = tuple(f"EMP{i:04d}" for i in range(1, STORES * 4 + 21))
+STAFF_A_STORE, CHAT_STAFF = 4, 20
+STAFF_IDS = tuple(f"EMP{i:04d}" for i in range(1, STORES * STAFF_A_STORE + CHAT_STAFF + 1))
 ACQUISITION_CODES = tuple(f"QR{i:03d}" for i in range(1, 33))
 HOMES = 64  # places of residence a store draws from
 METRES_A_DEGREE = 111_320

@@ -18,7 +18,7 @@ from pipelines.core.shop.brand import (
 )
 from pipelines.core.shop.season import DAY_MS, Season
 from pipelines.core.shop.streams import Array
-from pipelines.core.shop.tables import NULL, Rows, day_of, rows, stack
+from pipelines.core.shop.tables import NULL, Rows, day_of, rows
 
 ORIGINS = ("won", "claimed", "pushed", "compensation", "pair", "referral", "birthday", "topup")
 ROLES = 3
@@ -130,8 +130,3 @@ class Wallet:
         self.ends[role, who] = -1
         traffic = role == TRAFFIC
         self.traffic_used[who[traffic]] = day[traffic]
-
-
-def all_issued(parts: list[Rows]) -> Rows | None:
-    """The rows of `coupon_issues`, or none."""
-    return stack(parts) if parts else None

@@ -60,61 +60,63 @@ def _copies(column: str, source: str, add: int, times: int = 1) -> Breaker:
     return breaks
 
 
-#: By table: the ways to break a row, each alone a reason not to accept it.
+#: By table: the ways to break a row, each alone a reason not to accept it, and named so.
 BREAKERS: dict[str, dict[str, Breaker]] = {
     "members": {
-        "missing_id": _sets("member_id", NULL),
-        "bad_timestamp": _sets("joined_at", BAD_STAMP),
+        "member_id_missing": _sets("member_id", NULL),
+        "unparsable_joined_at": _sets("joined_at", BAD_STAMP),
         "joined_in_future": _sets("joined_at", FAR_FUTURE_MS),
         "bad_geohash": _sets("geohash6", STORES * HOMES),
         "unknown_status": _sets("status", len(MEMBER_STATUSES)),
     },
     "consents": {
-        "missing_id": _sets("member_id", NULL),
-        "bad_timestamp": _sets("at", BAD_STAMP),
+        "member_id_missing": _sets("member_id", NULL),
+        "unparsable_at": _sets("at", BAD_STAMP),
         "unknown_purpose": _sets("purpose", len(PURPOSES)),
         "unknown_state": _sets("state", len(STATES)),
     },
     "orders": {
-        "missing_id": _sets("order_id", NULL),
-        "bad_timestamp": _sets("ordered_at", BAD_STAMP),
-        "missing_timestamp": _sets("ordered_at", NULL),
-        "bad_number": _sets("gross_minor", BAD_NUMBER),
+        "order_id_missing": _sets("order_id", NULL),
+        "unparsable_ordered_at": _sets("ordered_at", BAD_STAMP),
+        "ordered_at_missing": _sets("ordered_at", NULL),
+        "unparsable_gross_minor": _sets("gross_minor", BAD_NUMBER),
         "negative_amount": _negates("paid_minor"),
-        "paid_gt_gross": _copies("paid_minor", "gross_minor", 1, 2),
+        "paid_gt_gross": _copies("paid_minor", "gross_minor", 100_000, 2),
         "paid_before_ordered": _copies("paid_at", "ordered_at", -3_600_000),
         "unknown_channel": _sets("channel", len(CHANNELS)),
         "unknown_status": _sets("status", len(STATUSES)),
         "unknown_currency": _sets("currency", 1),
     },
     "order_lines": {
-        "missing_id": _sets("order_line_id", NULL),
-        "bad_number": _sets("unit_price_minor", BAD_NUMBER),
+        "order_line_id_missing": _sets("order_line_id", NULL),
+        "unparsable_unit_price_minor": _sets("unit_price_minor", BAD_NUMBER),
         "qty_not_positive": _sets("qty", 0),
     },
     "refunds": {
-        "missing_id": _sets("refund_id", NULL),
-        "bad_timestamp": _sets("refunded_at", BAD_STAMP),
-        "negative_amount": _negates("amount_minor"),
-        "unknown_reason": _sets("reason_code", len(REFUND_REASONS)),
+        "refund_id_missing": _sets("refund_id", NULL),
+        "unparsable_refunded_at": _sets("refunded_at", BAD_STAMP),
+        "amount_not_positive": _negates("amount_minor"),
+        "unknown_reason_code": _sets("reason_code", len(REFUND_REASONS)),
     },
     "survey_answers": {
-        "missing_id": _sets("answer_id", NULL),
-        "bad_timestamp": _sets("answered_at", BAD_STAMP),
+        "answer_id_missing": _sets("answer_id", NULL),
+        "unparsable_answered_at": _sets("answered_at", BAD_STAMP),
         "unknown_option": _sets("option_codes", len(CHOICES)),
     },
     "coupon_issues": {
-        "missing_id": _sets("issue_id", NULL),
-        "bad_timestamp": _sets("expires_at", BAD_STAMP),
+        "issue_id_missing": _sets("issue_id", NULL),
+        "unparsable_expires_at": _sets("expires_at", BAD_STAMP),
         "expires_before_issue": _copies("expires_at", "issued_at", -DAY_MS),
         "unknown_origin": _sets("origin", len(ORIGINS)),
     },
     "coupon_redemptions": {
-        "missing_id": _sets("redemption_id", NULL),
-        "bad_timestamp": _sets("redeemed_at", BAD_STAMP),
+        "redemption_id_missing": _sets("redemption_id", NULL),
+        "unparsable_redeemed_at": _sets("redeemed_at", BAD_STAMP),
         "negative_amount": _negates("discount_minor"),
     },
 }
+#: Rules that need another table to be judged; the others are reasons for quarantine at ingest.
+JUDGED_LATER = frozenset({"unknown_option"})
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,8 @@ def generate(config: ShopConfig, out: Path, progress: Progress | None = None) ->
     """
     marker, landing = out / "shop.json", out / "landing"
     _same_shop(config, marker, landing)
-    write_json(marker, {"shop": config.identity()})
+    if not marker.exists():
+        write_json(marker, {"shop": config.identity()})
     world = World(config)
     files = DayFiles(world, landing)
     try:
@@ -55,6 +56,8 @@ def generate(config: ShopConfig, out: Path, progress: Progress | None = None) ->
         files.abandon()
         raise
     report.bytes = files.bytes
+    up_to = max(str(config.last), read_json(marker).get("written_up_to", ""))
+    write_json(marker, {"shop": config.identity(), "written_up_to": up_to})
     return report
 
 

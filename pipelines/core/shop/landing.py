@@ -28,9 +28,11 @@ class DayFiles:
 
     def __init__(self, world: World, folder: Path) -> None:
         self._world, self._folder = world, folder
+        self._workshop = folder.parent / ".making"
         self._pool = ThreadPoolExecutor(WORKERS, "shop")
         self._open: list[tuple[range, list[Future[int]]]] = []
         self.bytes = 0
+        shutil.rmtree(self._workshop, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
 
     def write(self, period: Period) -> None:
@@ -39,7 +41,7 @@ class DayFiles:
         start = period.number * PERIOD
         days = range(max(start, config.first_written), min(start + PERIOD, config.days))
         for day in days:
-            self._making(day).mkdir(exist_ok=True)
+            self._making(day).mkdir(parents=True)
         jobs = [
             self._pool.submit(self._files, self._world.tables[name], rows, span)
             for name, rows in period.landed.items()
@@ -54,13 +56,12 @@ class DayFiles:
         while self._open:
             self._settle()
         self._pool.shutdown()
+        shutil.rmtree(self._workshop, ignore_errors=True)
 
     def abandon(self) -> None:
         """Give up what is not finished."""
         self._pool.shutdown(cancel_futures=True)
-        for days, _ in self._open:
-            for day in days:
-                shutil.rmtree(self._making(day), ignore_errors=True)
+        shutil.rmtree(self._workshop, ignore_errors=True)
 
     def _settle(self) -> None:
         days, jobs = self._open[0]
@@ -72,7 +73,7 @@ class DayFiles:
             made.rename(final)
 
     def _making(self, day: int) -> Path:
-        return self._folder / f".{self._world.season.day(day)}.tmp"
+        return self._workshop / str(self._world.season.day(day))
 
     def _files(self, table: Table, rows: Rows, days: range) -> int:
         """Write the files of one table on those days; gives their size."""

@@ -30,7 +30,7 @@ KINDS = ("never", "once", "repeat")
 CONSUMER, RESELLER, EMPLOYEE = 0, 1, 2
 TYPES = ("consumer", "reseller", "employee")
 JOIN_TYPES = ("free", "paid", "topup")
-GENDERS = ("female", "male", "unknown")
+GENDERS = ("female", "male", "other", "undisclosed")
 STATUSES = ("active", "closed", "merged")
 PURPOSES = ("marketing", "profiling", "survey", "location")
 MARKETING, PROFILING, SURVEY, LOCATION = 1, 2, 4, 8  # bits of `consents`
@@ -48,7 +48,7 @@ _KIND = Lottery(15, 38, 47)
 _TYPE = Lottery(992, 4, 4)
 _RESPONSE = Lottery(25, 35, 30, 10)
 _JOIN_TYPE = Lottery(90, 6, 4)
-_GENDER = Lottery(62, 20, 18)
+_GENDER = Lottery(62, 20, 1, 17)
 _SKIN = Lottery(22, 24, 30, 14, 10)
 _HOUR = NamedLottery(
     tuple(str(h) for h in range(24)),

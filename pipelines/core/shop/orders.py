@@ -12,11 +12,13 @@ import numpy as np
 
 from pipelines.core.shop.brand import (
     CARD,
+    CHAT_STAFF,
     DISTRIBUTOR,
     DOUYIN,
     HOMES,
     MINIAPP,
     SHELF,
+    STAFF_A_STORE,
     STORE,
     STORES,
     TEMPLATE_BP,
@@ -56,6 +58,7 @@ REFUND_REASONS = ("quality", "wrong_item", "late", "dislike", "size", "no_reason
 LATE_DAYS = 21
 REFUND_DAYS = 15
 GUEST_PER_MILLE = 140
+FREE_SHIPPING, SHIPPING = 5_900, 800
 DAY_SEQUENCE = 10**8  # orders a day can number
 
 GOES_THROUGH, ABANDONED, CANCELLED_AT_ONCE = 0, 1, 2
@@ -200,23 +203,15 @@ class Orders:
         return np.asarray(np.minimum(at, midnight + DAY_MS - 5000))
 
     def _order_rows(self, rng: np.random.Generator, heads: Heads, baskets: Baskets) -> Rows:
-        n, channel = len(heads.day), heads.channel
+        n, channel, member = len(heads.day), heads.channel, heads.member != NULL
         gross = np.add.reduceat(baskets.qty * baskets.price, baskets.starts)
         discount = np.add.reduceat(baskets.discount, baskets.starts)
-        in_store, member = channel == STORE, heads.member != NULL
-        home = np.where(member, self._m.home[heads.member] // HOMES, between(rng, 0, STORES - 1, n))
-        store = np.where(rng.random(n) < 0.85, home, between(rng, 0, STORES - 1, n))
-        staff = np.select(
-            [in_store, channel == WECOM],
-            [store * 4 + between(rng, 0, 3, n), STORES * 4 + between(rng, 0, 19, n)],
-            NULL,
-        )
+        in_store = channel == STORE
+        small = (gross - discount < FREE_SHIPPING) & (heads.kind == NORMAL) & ~in_store
+        shipping = np.where(small, SHIPPING, 0)
+        store, staff = self._places(rng, heads)
         pays = np.where(in_store, between(rng, 500, 4000, n), between(rng, 4000, 900_000, n))
         paid_at = np.minimum(heads.at + pays, _end(heads.at))
-        seen = np.where(in_store, _IDENTIFIED_IN_STORE.draw(rng, n), IDENTIFIED.index("phone"))
-        seen = np.where(
-            (channel == MINIAPP) | (channel == WECOM), IDENTIFIED.index("miniapp"), seen
-        )
         shared = (channel == WECOM) & (rng.random(n) < 0.2)
         return rows(
             n,
@@ -228,18 +223,38 @@ class Orders:
             status=PAID,
             channel=channel,
             shop_id=channel,
-            store_id=np.where(in_store, store, NULL).astype(np.int8),
-            staff_id=staff.astype(np.int16),
+            store_id=store,
+            staff_id=staff,
             gross_minor=gross,
             discount_minor=discount,
-            shipping_minor=0,
-            paid_minor=gross - discount,
+            shipping_minor=shipping,
+            paid_minor=gross - discount + shipping,
             currency=0,
             order_kind=heads.kind,
             promotion_ids=np.where(heads.kind == TOPUP, 0, self._season.promotion[heads.day]),
-            identified_by=np.where(member, seen, IDENTIFIED.index("none")).astype(np.int8),
+            identified_by=self._identified(rng, heads),
             share_id=np.where(shared, heads.number % 1_000_003, NULL),
         )
+
+    def _places(self, rng: np.random.Generator, heads: Heads) -> tuple[Array, Array]:
+        """The store of each order and who served there, or NULL."""
+        n, in_store = len(heads.day), heads.channel == STORE
+        somewhere = between(rng, 0, STORES - 1, n)
+        at_home = (heads.member != NULL) & (rng.random(n) < 0.85)
+        store = np.where(at_home, self._m.home[heads.member] // HOMES, somewhere)
+        served = store * STAFF_A_STORE + between(rng, 0, STAFF_A_STORE - 1, n)
+        chatted = STORES * STAFF_A_STORE + between(rng, 0, CHAT_STAFF - 1, n)
+        staff = np.select([in_store, heads.channel == WECOM], [served, chatted], NULL)
+        return np.where(in_store, store, NULL).astype(np.int8), staff.astype(np.int16)
+
+    def _identified(self, rng: np.random.Generator, heads: Heads) -> Array:
+        n, channel = len(heads.day), heads.channel
+        seen = np.where(
+            channel == STORE, _IDENTIFIED_IN_STORE.draw(rng, n), IDENTIFIED.index("phone")
+        )
+        in_app = (channel == MINIAPP) | (channel == WECOM)
+        seen = np.where(in_app, IDENTIFIED.index("miniapp"), seen)
+        return np.where(heads.member != NULL, seen, IDENTIFIED.index("none")).astype(np.int8)
 
     # -- lines
 

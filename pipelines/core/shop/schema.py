@@ -55,7 +55,8 @@ def schema(goods: Assortment, place: Place, season: Season) -> dict[str, Table]:
     tables: dict[str, dict[str, Column]] = {
         **_catalogue(),
         **_people(place),
-        **_sales(goods, season),
+        **_orders(season),
+        **_lines(goods),
         **_coupons(),
         **_surveys(),
     }
@@ -76,7 +77,7 @@ def _catalogue() -> dict[str, dict[str, Column]]:
             "category_l3": WORD,
             "repurchase_type": WORD,
             "unit_size": WORD,
-            "days_per_unit": WHOLE,
+            "days_per_unit": Plain(pa.float64()),
             "price_minor": WHOLE,
             "launched_at": STAMP,
             "retired_at": STAMP,
@@ -126,7 +127,7 @@ def _people(place: Place) -> dict[str, dict[str, Column]]:
     }
 
 
-def _sales(goods: Assortment, season: Season) -> dict[str, dict[str, Column]]:
+def _orders(season: Season) -> dict[str, dict[str, Column]]:
     return {
         "orders": {
             "order_id": ORDER,
@@ -148,6 +149,11 @@ def _sales(goods: Assortment, season: Season) -> dict[str, dict[str, Column]]:
             "identified_by": Words(IDENTIFIED),
             "share_id": Key("SH", 8),
         },
+    }
+
+
+def _lines(goods: Assortment) -> dict[str, dict[str, Column]]:
+    return {
         "order_lines": {
             "order_line_id": Key("L", 12),
             "order_id": ORDER,

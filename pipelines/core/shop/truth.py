@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from pipelines.core.shop.brand import CATEGORIES, CHANNELS
 from pipelines.core.shop.buying import EXPERIENCES, PERIOD
-from pipelines.core.shop.dirt import KINDS, RULES, DirtyRows
+from pipelines.core.shop.dirt import JUDGED_LATER, KINDS, RULES, DirtyRows
 from pipelines.core.shop.members import (
     FAR,
     REASONS,
@@ -26,6 +26,7 @@ from pipelines.core.shop.streams import Array
 from pipelines.core.shop.tables import NULL, Words
 from pipelines.core.shop.world import Period, World
 
+_LATER = [RULES.index(rule) for rule in JUDGED_LATER]
 SKINS = tuple(code for code, _, _ in QUESTIONS[0].options)
 
 
@@ -124,6 +125,7 @@ class Truth:
             "table_name": pa.array([rows.table]).take(pa.array(np.zeros(n, int))),
             "kind": Words(KINDS).typed(rows.kind),
             "rule": Words(RULES).typed(rows.rule),
+            "quarantined": pa.array((rows.rule != NULL) & ~np.isin(rows.rule, _LATER)),
             "landing_day": self._dates(rows.land),
             "source_row": pa.array(rows.source_row, pa.int64()),
             "row_id": key.typed(rows.row_id),
