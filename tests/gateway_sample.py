@@ -6,17 +6,20 @@ answers in the tests are worked out from them by hand.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pyarrow as pa
 
 from pipelines.core.catalog import Catalog, Feature, FeatureView, Service
 from pipelines.core.home import Brand
 from pipelines.online.encoder import encode
+from pipelines.online.gateway.app import Gateway
 from pipelines.online.redis_store import RedisStore
 from pipelines.online.sqlite_store import SqliteStore
 from pipelines.online.stores import OnlineStore, Published
@@ -122,7 +125,9 @@ STORE_HOT = view("store_hot_v1", {"hot_skus_7d": "varchar[]"}, entity="store")
 VIEWS = (ORDERS, TAGS, COUPONS, CONTACT, RISK, PROBE, STORE_HOT)
 
 
-def service(name: str, *views: FeatureView, serve_stale: bool = False, online: bool = True) -> Service:
+def service(
+    name: str, *views: FeatureView, serve_stale: bool = False, online: bool = True
+) -> Service:
     chosen = tuple((view.name, feature.name) for view in views for feature in view.features)
     return Service(name, f"What {name} is promised.", "data", chosen, serve_stale, online)
 
@@ -139,7 +144,9 @@ SERVICES = (
 )
 
 
-def catalog(*, views: Sequence[FeatureView] = VIEWS, services: Sequence[Service] = SERVICES) -> Catalog:
+def catalog(
+    *, views: Sequence[FeatureView] = VIEWS, services: Sequence[Service] = SERVICES
+) -> Catalog:
     return Catalog({v.name: v for v in views}, {s.name: s for s in services})
 
 
@@ -252,7 +259,9 @@ def batch(view: FeatureView, rows: Mapping[str, Mapping[str, Any]]) -> pa.Record
     return pa.RecordBatch.from_arrays(arrays, names)
 
 
-def publish(store: OnlineStore, view: FeatureView, rows: Mapping[str, Any], as_of: datetime) -> None:
+def publish(
+    store: OnlineStore, view: FeatureView, rows: Mapping[str, Any], as_of: datetime
+) -> None:
     """Put the rows into the store and move the view's watermark, as a publish ends."""
     store.prepare(view)
     store.write(view, encode(view, batch(view, rows)), guard=False)
@@ -292,3 +301,31 @@ def without_expiry(one: FeatureView) -> FeatureView:
     """The view, never too old: for tests that run by the wall clock."""
     ages = {"max_age_s": 10**9, "slo_s": 10**9}
     return replace(one, **ages)
+
+
+class LocalClient:
+    """Calls a gateway in process, one request after the other, in one event loop."""
+
+    def __init__(self, gateway: Gateway, token: str = "") -> None:
+        self.gateway = gateway
+        self.headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._runner = asyncio.Runner()
+
+    def request(self, method: str, path: str, **given: Any) -> httpx.Response:
+        return self._runner.run(self._request(method, path, **given))
+
+    def get(self, path: str, **given: Any) -> httpx.Response:
+        return self.request("GET", path, **given)
+
+    def post(self, path: str, **given: Any) -> httpx.Response:
+        return self.request("POST", path, **given)
+
+    def close(self) -> None:
+        self.gateway.reader.close()
+        self._runner.close()
+
+    async def _request(self, method: str, path: str, **given: Any) -> httpx.Response:
+        transport = httpx.ASGITransport(self.gateway, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            headers = {**self.headers, **given.pop("headers", {})}
+            return await client.request(method, path, headers=headers, **given)

@@ -77,7 +77,7 @@ class Gateway:
         self.settings = settings or Settings()
         self._under_way: dict[Request, asyncio.Task[Any]] = {}
         self._metrics = Metrics(lambda: len(self._under_way))
-        self._reader = reader
+        self.reader = reader
         self._reloader = Reloader(brand, reader, self._metrics)
         self._requests = Journal(None)
         self._reads = Journal(brand.root / "audit")
@@ -203,8 +203,8 @@ class Gateway:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
-            self._flush()
-            self._reader.close()
+            self.flush()
+            self.reader.close()
             await send({"type": "lifespan.shutdown.complete"})
             return
 
@@ -213,20 +213,21 @@ class Gateway:
         checked = time.monotonic()
         while True:
             await asyncio.sleep(FLUSH_S)
-            self._flush()
-            self._give_up()
+            self.flush()
+            self.give_up_slow()
             if time.monotonic() - checked >= RELOAD_S:
                 checked = time.monotonic()
                 self._reloader.check()
 
-    def _give_up(self) -> None:
+    def give_up_slow(self) -> None:
         """Answer those whose body has been awaited for too long."""
         latest = time.perf_counter() - self.settings.body_timeout_s
         for request, task in list(self._under_way.items()):
             if request.began < latest and request.method == "POST" and not request.is_whole:
                 request.give_up(task)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write the logs now; the running gateway does so a few times a second."""
         for journal in (self._requests, self._reads):
             try:
                 journal.flush()

@@ -85,7 +85,7 @@ class Reloader:
         }
         try:
             self.live = renew[name]()
-        except (OSError, ValueError, LookupError, TypeError):
+        except Exception:  # whatever is wrong with a file, the gateway goes on
             log.exception("%s cannot be read; what was in force stays so", name)
             self._metrics.reloads.labels(name, "failed").inc()
         else:

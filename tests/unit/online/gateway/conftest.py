@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
-from starlette.testclient import TestClient
 
-from pipelines.core.clock import Clock, FrozenClock
+from pipelines.core.clock import FrozenClock
 from pipelines.core.home import Brand
 from pipelines.online.gateway.app import Gateway
 from pipelines.online.gateway.settings import Settings
 from tests import gateway_sample as sample
 
-MakeClient = Callable[..., TestClient]
+
+class MakeClient(Protocol):
+    def __call__(self, store: Any = None, token: str = "", **settings: Any) -> sample.LocalClient:
+        """A client of a gateway with that store and those settings."""
 
 
 @pytest.fixture
@@ -26,23 +27,23 @@ def brand(tmp_path: Path) -> Brand:
 
 @pytest.fixture
 def make_client(brand: Brand) -> Iterator[MakeClient]:
-    """Builds a client of a gateway; `store`, `settings` and `clock` as a test needs them."""
-    with ExitStack() as stack:
+    made: list[sample.LocalClient] = []
 
-        def make(
-            store: Any = None, settings: Settings | None = None, clock: Clock | None = None
-        ) -> TestClient:
-            gateway = Gateway(
-                brand,
-                store or sample.sqlite_store(brand),
-                settings=settings or Settings(request_log=False),
-                clock=clock or FrozenClock(sample.NOW),
-            )
-            return stack.enter_context(TestClient(gateway, raise_server_exceptions=False))
+    def make(store: Any = None, token: str = "", **settings: Any) -> sample.LocalClient:
+        gateway = Gateway(
+            brand,
+            store or sample.sqlite_store(brand),
+            settings=Settings(**{"request_log": False, **settings}),
+            clock=FrozenClock(sample.NOW),
+        )
+        made.append(sample.LocalClient(gateway, token))
+        return made[-1]
 
-        yield make
+    yield make
+    for client in made:
+        client.close()
 
 
 @pytest.fixture
-def client(make_client: MakeClient) -> TestClient:
+def client(make_client: MakeClient) -> sample.LocalClient:
     return make_client()
