@@ -86,6 +86,8 @@ def snapshot(
 def recut(log: Path, rows_in_a_group: int) -> None:
     """Rewrite a log's files with small row groups, as a log of millions has many."""
     for path in log.glob("member_*/*.parquet"):
+        if pq.read_metadata(path).row_group(0).num_rows <= rows_in_a_group:
+            continue
         pq.write_table(pq.read_table(path), path, row_group_size=rows_in_a_group)
 
 

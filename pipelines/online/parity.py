@@ -11,7 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ BATCH_ROWS = 5_000
 NAMED = 100
 #: Members a view whose cells are decoded too, if no number is given.
 DECODED = 1_000
-FOREVER_US = (1 << 63) - 1
+FOREVER = datetime(9000, 1, 1, tzinfo=UTC)
 ABSENT = "absent"
 
 
@@ -143,7 +143,7 @@ def orphans(
 
 def remove(store: OnlineStore, view: FeatureView, keys: list[bytes], as_of: datetime | None) -> int:
     """The number of keys removed; what is later than `as_of` stays, None removes all."""
-    event_us = FOREVER_US if as_of is None else (as_of - EPOCH) // timedelta(microseconds=1)
+    event_us = ((as_of or FOREVER) - EPOCH) // timedelta(microseconds=1)
     events = pa.array([event_us] * len(keys), pa.int64())
     return store.delete(view, pa.array(keys, pa.binary()), events).keys
 

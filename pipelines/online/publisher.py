@@ -245,7 +245,7 @@ def _pieces(log: FeatureLog, task: _Task) -> Iterator[_Piece]:
 
 
 def _bounds(log: FeatureLog, task: _Task) -> list[str]:
-    """Keys that cut the changes into ranges: those at which the row groups of their files begin."""
+    """Keys that cut the changes into ranges: those at which the row groups of their files end."""
     since, key = task.since, task.view.join_keys[0]
     seen = {s.at.snapshot_id for s in log.snapshots() if since and since.sees(s.at)}
     bounds = set()
@@ -256,10 +256,10 @@ def _bounds(log: FeatureLog, task: _Task) -> list[str]:
         columns = [
             metadata.row_group(0).column(n).path_in_schema for n in range(metadata.num_columns)
         ]
-        for group in range(1, metadata.num_row_groups):
+        for group in range(metadata.num_row_groups - 1):
             statistics = metadata.row_group(group).column(columns.index(key)).statistics
             if statistics is not None and statistics.has_min_max:
-                bounds.add(statistics.min)
+                bounds.add(statistics.max)
     return sorted(bounds)
 
 
