@@ -3,7 +3,7 @@ with members as (
 ),
 
 scores as (
-    select * from {{ source("scores", "member_risk") }}
+    select * from {{ ref("int_risk_scores") }}
 ),
 
 -- the last score stands for the member's whole time as a buyer; earlier ones are in the feature log

@@ -1,5 +1,5 @@
 with scores as (
-    select * from {{ source("scores", "member_risk") }}
+    select * from {{ ref("int_risk_scores") }}
 ),
 
 bands as (
