@@ -26,10 +26,14 @@ RATES = """
     order by metric desc, period_kind
 """
 BANDS = """
-    select coalesce(churn_band, 'unscored') as band, count(*)
-    from features.member_risk_v1
-    group by all
-    order by array_position(['high', 'mid', 'low', 'unscored'], band), band
+    with bands as (
+        select coalesce(churn_band, 'unscored') as band, count(*) as members
+        from features.member_risk_v1
+        group by all
+    )
+
+    select band, members from bands
+    order by array_position(['high', 'mid', 'low', 'unscored'], band)
 """
 VISITS = """
     select redemption_count, redemptions_on_visit_day

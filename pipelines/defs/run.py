@@ -45,7 +45,7 @@ DAYS = dg.DailyPartitionsDefinition(
 )
 
 
-class BrandResource(dg.ConfigurableResource):  # type: ignore[type-arg]  # yields itself
+class BrandResource(dg.ConfigurableResource):
     """The folder of the brand that a run reads and writes."""
 
     root: str

@@ -27,7 +27,7 @@ PURCHASE_DAYS = """
 )
 def member_risk(
     context: dg.AssetExecutionContext, huitou: BrandResource
-) -> dg.MaterializeResult[None]:
+) -> dg.MaterializeResult:
     """One row per member with a purchase: chance of no purchase day in the next 90 days."""
     brand, moment = huitou.brand, instants(context, huitou.brand)
     with duckdb.connect(str(brand.warehouse), read_only=True) as warehouse:

@@ -46,7 +46,7 @@ def online_key(view: str) -> dg.AssetKey:
 )
 def feature_log(
     context: dg.AssetExecutionContext, huitou: BrandResource
-) -> Iterator[dg.MaterializeResult[None]]:
+) -> Iterator[dg.MaterializeResult]:
     """Append what changed since the snapshot before, then commit the snapshot as one."""
     brand, moment = huitou.brand, instants(context, huitou.brand)
     log, reports = FeatureLog(brand.log), {}
@@ -84,7 +84,7 @@ def feature_log(
     backfill_policy=dg.BackfillPolicy.single_run(),
     pool="online",
 )
-def online_store(huitou: BrandResource) -> Iterator[dg.MaterializeResult[None]]:
+def online_store(huitou: BrandResource) -> Iterator[dg.MaterializeResult]:
     """Apply the log's upserts and deletes to the online store; the watermark moves last."""
     report = publish(huitou.brand, CATALOG, open_store(huitou.brand))
     for name, view in report.views.items():
@@ -110,7 +110,7 @@ def online_store(huitou: BrandResource) -> Iterator[dg.MaterializeResult[None]]:
     partitions_def=DAYS,
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
-def registry(huitou: BrandResource) -> dg.MaterializeResult[None]:
+def registry(huitou: BrandResource) -> dg.MaterializeResult:
     """Feast's registry holds the definitions of now; applied only when they change."""
     applied = apply(huitou.brand)
     return dg.MaterializeResult(metadata={"applied": applied, "definitions": CATALOG.version})

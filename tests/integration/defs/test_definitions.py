@@ -1,0 +1,97 @@
+"""The code location as a Dagster server loads it: what is there, and what hangs on what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from pipelines.core.contracts import TABLES
+from pipelines.core.home import REPOSITORY
+
+pytestmark = pytest.mark.integration
+
+VIEWS = [
+    "member_contact_v1",
+    "member_coupons_v1",
+    "member_orders_v1",
+    "member_risk_v1",
+    "member_survey_v1",
+    "member_tags_v1",
+]
+
+
+@pytest.fixture(scope="module")
+def definitions(tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
+    """Loaded with an empty home, as on a machine where nothing has been run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HUITOU_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.delenv("HUITOU_BRAND", raising=False)
+        from pipelines.definitions import defs
+
+        loaded = defs()
+        assert isinstance(loaded, dg.Definitions)
+        return loaded
+
+
+def keys(definitions: dg.Definitions, group: str) -> set[str]:
+    graph = definitions.resolve_asset_graph()
+    return {
+        key.to_user_string()
+        for key in graph.materializable_asset_keys
+        if graph.get(key).group_name == group
+    }
+
+
+def test_the_code_location_loads_with_the_expected_jobs_and_schedules(
+    definitions: dg.Definitions,
+) -> None:
+    repository = definitions.get_repository_def()
+    assert {"ingest", "nightly", "restate"} <= set(repository.job_names)
+    assert [schedule.name for schedule in repository.schedule_defs] == ["nightly"]
+    assert [sensor.name for sensor in repository.sensor_defs if sensor.name == "late_files"]
+
+
+def test_every_source_table_is_an_asset_with_a_blocking_count_check(
+    definitions: dg.Definitions,
+) -> None:
+    graph = definitions.resolve_asset_graph()
+    assert keys(definitions, "ingest") == {f"raw/{table}" for table in TABLES}
+    for table in TABLES:
+        check = dg.AssetCheckKey(dg.AssetKey(["raw", table]), "every_row_is_accounted_for")
+        assert graph.get_check_spec(check).blocking
+
+
+def test_every_feature_view_goes_from_dbt_to_the_log_to_the_store(
+    definitions: dg.Definitions,
+) -> None:
+    graph = definitions.resolve_asset_graph()
+    for view in VIEWS:
+        feature, log, online = (
+            dg.AssetKey([layer, view]) for layer in ("features", "log", "online")
+        )
+        assert graph.get(log).parent_keys == {feature}
+        assert graph.get(online).parent_keys == {log}
+
+
+def test_scores_stand_between_the_marts_and_the_features(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    scores = graph.get(dg.AssetKey(["scores", "member_risk"]))
+    assert scores.parent_keys == {dg.AssetKey(["marts", "mart_purchase_days"])}
+    assert dg.AssetKey(["features", "member_risk_v1"]) in graph.get_all_asset_keys()
+
+
+def test_every_asset_is_cut_by_day_has_an_owner_and_backfills_in_one_run(
+    definitions: dg.Definitions,
+) -> None:
+    graph = definitions.resolve_asset_graph()
+    for key in graph.materializable_asset_keys:
+        node = graph.get(key)
+        assert node.partitions_def is not None, key
+        assert node.owners, key
+        assert node.backfill_policy == dg.BackfillPolicy.single_run(), key
+
+
+def test_the_workspace_names_the_code_location() -> None:
+    assert "pipelines.definitions" in Path(REPOSITORY / "workspace.yaml").read_text("utf-8")
