@@ -1,8 +1,14 @@
 {# The run's two clocks, and what a mart row says about the run that built it. No model reads
    the wall clock: whatever is "now" to it is as_of. #}
 
+{# What a run says of itself: a variable, else the environment's HUITOU_<NAME>. The pipeline uses
+   the environment, for dbt parses the whole project anew whenever a variable changes. #}
+{% macro of_run(name) -%}
+    {{ return(var(name) or (env_var("HUITOU_" ~ name.upper(), "") if execute else "")) }}
+{%- endmacro %}
+
 {% macro run_instant(name) -%}
-    {%- set value = var(name) -%}
+    {%- set value = of_run(name) -%}
     {%- if execute and not value -%}
         {{ exceptions.raise_compiler_error(
             "variable '" ~ name ~ "' is missing; give it as --vars '{" ~ name
@@ -41,7 +47,7 @@
 {% macro run_columns() -%}
     {{ as_of() }} as as_of,
     {{ knowledge_cutoff() }} as known_at,
-    '{{ var("snapshot_id") }}' as snapshot_id,
+    '{{ of_run("snapshot_id") }}' as snapshot_id,
     '{{ definition_version() }}' as definition_version
 {%- endmacro %}
 

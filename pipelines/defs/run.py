@@ -5,6 +5,7 @@ No definitions stand here; the modules beside it share these.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -97,13 +98,20 @@ def instants(context: dg.AssetExecutionContext, brand: Brand) -> Instants:
     return Instants(first, last, as_of_for(last, config_of(brand).business_tz), known_at)
 
 
-def dbt_vars(moment: Instants, brand: Brand) -> dict[str, str]:
-    """The variables that make the dbt models a pure function of the run's instants."""
+def dbt_vars(brand: Brand) -> str:
+    """dbt's variables, as its command line takes them: what all runs of the brand share.
+
+    dbt parses the whole project anew when they change, so a run's instants are not among them.
+    """
     config = config_of(brand)
+    return json.dumps({"business_tz": config.business_tz, "currency": config.currency})
+
+
+def dbt_environment(moment: Instants, brand: Brand) -> dict[str, str]:
+    """What makes the dbt models a pure function of the run's instants and the brand's lake."""
     return {
-        "as_of": iso(moment.as_of),
-        "knowledge_cutoff": iso(moment.known_at),
-        "business_tz": config.business_tz,
-        "currency": config.currency,
-        "snapshot_id": moment.snapshot_id,
+        "HUITOU_ROOT": str(brand.root),
+        "HUITOU_AS_OF": iso(moment.as_of),
+        "HUITOU_KNOWLEDGE_CUTOFF": iso(moment.known_at),
+        "HUITOU_SNAPSHOT_ID": moment.snapshot_id,
     }

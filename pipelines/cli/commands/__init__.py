@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import typer
 
-from pipelines.cli.commands import demo, doctor, generate, keys, member, run, serve, shop, store
+from pipelines.cli.commands import (
+    demo,
+    doctor,
+    generate,
+    keys,
+    member,
+    quarantine,
+    run,
+    serve,
+    shop,
+    store,
+)
 
 
 def register(app: typer.Typer) -> None:
     """Give `app` every command."""
-    for module in (demo, shop, run, member, serve, store, keys, generate, doctor):
+    for module in (demo, shop, run, member, serve, quarantine, store, keys, generate, doctor):
         module.register(app)

@@ -25,9 +25,7 @@ PURCHASE_DAYS = """
     backfill_policy=dg.BackfillPolicy.single_run(),
     pool="warehouse",
 )
-def member_risk(
-    context: dg.AssetExecutionContext, huitou: BrandResource
-) -> dg.MaterializeResult:
+def member_risk(context: dg.AssetExecutionContext, huitou: BrandResource) -> dg.MaterializeResult:
     """One row per member with a purchase: chance of no purchase day in the next 90 days."""
     brand, moment = huitou.brand, instants(context, huitou.brand)
     with duckdb.connect(str(brand.warehouse), read_only=True) as warehouse:

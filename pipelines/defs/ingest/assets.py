@@ -38,9 +38,7 @@ def raw_asset(contract: Contract) -> dg.AssetsDefinition:
             )
         ],
     )
-    def table(
-        context: dg.AssetExecutionContext, huitou: BrandResource
-    ) -> dg.MaterializeResult:
+    def table(context: dg.AssetExecutionContext, huitou: BrandResource) -> dg.MaterializeResult:
         moment, brand = instants(context, huitou.brand), huitou.brand
         reports = [
             load(

@@ -12,11 +12,18 @@ from dagster_dbt import (
     dbt_assets,
 )
 
-from pipelines.core.home import Home
-from pipelines.defs.run import DAYS, OWNERS, BrandResource, dbt_vars, instants
+from pipelines.defs.run import (
+    DAYS,
+    OWNERS,
+    BrandResource,
+    current_brand,
+    dbt_environment,
+    dbt_vars,
+    instants,
+)
 from pipelines.defs.transform.project import prepared_project
 
-PROJECT = prepared_project(Home.from_env())
+PROJECT = prepared_project(current_brand())
 #: What reads the scores, and the features; everything else is built before scoring.
 AFTER_SCORING = "source:scores+ path:models/features"
 
@@ -45,14 +52,10 @@ def build(
     context: dg.AssetExecutionContext, dbt: DbtCliResource, huitou: BrandResource
 ) -> Iterator[Any]:
     """Build and test the selected models for the run's instants; unit tests are for the gate."""
-    import json
-
     brand = huitou.brand
-    variables = json.dumps(dbt_vars(instants(context, brand), brand))
-    os.environ["HUITOU_ROOT"] = str(brand.root)
-    yield from dbt.cli(
-        ["build", "--exclude-resource-type", "unit_test", "--vars", variables], context=context
-    ).stream()
+    os.environ.update(dbt_environment(instants(context, brand), brand))  # its child inherits them
+    words = ["build", "--exclude-resource-type", "unit_test", "--vars", dbt_vars(brand)]
+    yield from dbt.cli(words, context=context).stream()
 
 
 @dbt_assets(  # type: ignore[untyped-decorator]  # the library has no types

@@ -11,7 +11,8 @@ from dagster_dbt import DbtProject
 
 from pipelines.core.errors import HuitouError
 from pipelines.core.files import atomic
-from pipelines.core.home import DBT_PROJECT, Home
+from pipelines.core.home import DBT_PROJECT, Brand
+from pipelines.defs.run import dbt_vars
 
 PARSE_VARS = (
     '{"as_of": "2000-01-01T00:00:00.000000Z", "knowledge_cutoff": "2000-01-01T00:00:00.000000Z"}'
@@ -29,20 +30,20 @@ def newest_change(project: Path) -> float:
     return max(p.stat().st_mtime for p in project.rglob("*") if p.suffix in SUFFIXES)
 
 
-def prepared_project(home: Home) -> DbtProject:
-    """The project, its manifest parsed anew if any source of it is younger.
+def prepared_project(brand: Brand) -> DbtProject:
+    """The project, its manifest parsed anew for the brand if any source of it is younger.
 
     Raises:
         HuitouError: dbt cannot parse the project; its own words follow.
     """
-    target = home.root / "dbt" / "target"
+    target = brand.root / "dbt" / "target"
     manifest = target / "manifest.json"
     if not manifest.exists() or manifest.stat().st_mtime < newest_change(DBT_PROJECT):
-        _parse(target)
+        _parse(brand, target)
     return DbtProject(project_dir=DBT_PROJECT, profiles_dir=DBT_PROJECT, target_path=target)
 
 
-def _parse(target: Path) -> None:
+def _parse(brand: Brand, target: Path) -> None:
     """Parse into a folder of this process, then put the manifest in place in one move."""
     scratch = target.with_name(f"parse-{os.getpid()}")
     options = {
@@ -50,12 +51,12 @@ def _parse(target: Path) -> None:
         "--profiles-dir": DBT_PROJECT,
         "--target-path": scratch,
         "--log-path": scratch,
-        "--vars": PARSE_VARS,
+        "--vars": dbt_vars(brand),
     }
     words = [str(word) for option in options.items() for word in option]
     done = subprocess.run(  # noqa: S603  # fixed words, our own executable
         [dbt_executable(), "--quiet", "parse", *words],
-        env={**os.environ, "HUITOU_ROOT": str(target.parent)},
+        env={**os.environ, "HUITOU_ROOT": str(brand.root)},
         capture_output=True,
         text=True,
         check=False,
