@@ -196,8 +196,10 @@ ROWS: dict[str, dict[str, dict[str, Any]]] = {
     },
     COUPONS.name: {
         "anna": {
-            "open_coupons": '[{"issue_id":"i1","expires_at":"2025-03-01T18:00:00Z"},'
-            '{"issue_id":"i2","expires_at":"2025-03-06T19:00:00Z"}]',
+            "open_coupons": '[{"issue_id":"i1","valid_from":"2025-02-01T00:00:00.000000Z",'
+            '"expires_at":"2025-03-01T18:00:00.000000Z"},'
+            '{"issue_id":"i2","valid_from":null,"expires_at":"2025-03-06T19:00:00.000000Z"},'
+            '{"issue_id":"i3","valid_from":"2025-03-02T19:00:00.000000Z","expires_at":null}]',
             "next_coupon_expiry_at": AS_OF + timedelta(hours=2),  # past at NOW
         },
     },

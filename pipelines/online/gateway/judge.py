@@ -52,6 +52,7 @@ class Member:
     is_erased: bool
     profiling: bool | None = None  # consent; None: not on record
     marketing: bool | None = None
+    is_stated: bool = False  # whether the store holds the member's consents at all
     tags: TagsNow | None = None
     arrays: tuple[list[str], list[int], list[int]] = field(default=([], [], []))
 
@@ -71,9 +72,11 @@ class Judge:
         self.now = now
         self.now_s = int(now.timestamp() // 1)
         self._erasures = erasures
-        self._unknown_is_yes = profiling_consent == OPT_OUT
+        self._is_opt_out = profiling_consent == OPT_OUT
         self._watermarks = watermarks
         self._inputs: dict[Column, int] = plan.parts[0].inputs
+        views = plan.parts[0].read.views
+        self._contact = views.index(rules.CONTACT) if rules.CONTACT in views else None
         self.states = {
             columns.view.name: self._state(columns.view, serve_stale=plan.serve_stale)
             for columns in plan.views
@@ -99,12 +102,12 @@ class Judge:
             is_erased=is_erased,
             profiling=self._flag(row, "consent_profiling"),
             marketing=self._flag(row, "consent_marketing"),
+            is_stated=self._contact is not None and row.event_at[self._contact] is not None,
         )
         if (rules.TAGS, "tags") in self._inputs:
             known.arrays = self._arrays(row)
-            known.tags = rules.tags_at(
-                *known.arrays, self.now_s, profiling=self._may_profile(known)
-            )
+            profiling = self._may_profile(known) is True
+            known.tags = rules.tags_at(*known.arrays, self.now_s, profiling=profiling)
         return known
 
     def cells(self, columns: ViewColumns, row: Row, member: Member | None) -> Cells:
@@ -123,6 +126,8 @@ class Judge:
         held = row.values
         raw = [held[column] for column in columns.columns]
         values: list[Value] = [ABSENT if cell is None else decode(cell) for cell in raw]
+        if columns.view.name == rules.COUPONS:
+            self._keep_coupons(columns, values, row)
         if member is not None and member.tags is not None and columns.view.name == rules.TAGS:
             self._keep_tags(columns, values, member)
             return Cells(status, since, values, None in raw or member.tags.is_withheld)
@@ -155,14 +160,16 @@ class Judge:
     def _consents(self, purpose: str, member: Member, *, is_held: bool) -> bool:
         if not purpose:
             return True
-        consent = member.profiling if purpose == "profiling" else member.marketing
-        if consent is None:
-            # nothing on record: of what is not held either, `absent` says it all
-            return not is_held or (purpose == "profiling" and self._unknown_is_yes)
+        consent = self._may_profile(member) if purpose == "profiling" else member.marketing
+        if consent is None:  # not known: of what is not held either, `absent` says it all
+            return not is_held
         return consent
 
-    def _may_profile(self, member: Member) -> bool:
-        return self._unknown_is_yes if member.profiling is None else member.profiling
+    def _may_profile(self, member: Member) -> bool | None:
+        """Consent to profiling. Opting out is possible only for those whose state is held."""
+        if member.profiling is None and member.is_stated and self._is_opt_out:
+            return True
+        return member.profiling
 
     def _keep_tags(self, columns: ViewColumns, values: list[Value], member: Member) -> None:
         assert member.tags is not None  # noqa: S101  # the caller looked
@@ -172,6 +179,16 @@ class Judge:
                 values[position] = [array[i] for i in member.tags.kept]  # type: ignore[assignment]  # of one type
             elif name == rules.TAG_HASH and member.tags.is_withheld:
                 values[position] = WITHHELD  # it would tell which tags were hidden
+
+    def _keep_coupons(self, columns: ViewColumns, values: list[Value], row: Row) -> None:
+        listed = self._value(row, rules.COUPONS, rules.OPEN_COUPONS)
+        coupons = rules.coupons_at(listed, self.now_s) if isinstance(listed, str) else None
+        for position, name in enumerate(columns.names):
+            value = values[position]
+            if name == rules.OPEN_COUPONS and coupons is not None:
+                values[position] = coupons.text
+            elif name == rules.NEXT_EXPIRY and isinstance(value, int) and value <= self.now_s:
+                values[position] = coupons.first_expiry if coupons is not None else None
 
     def _arrays(self, row: Row) -> tuple[list[str], list[int], list[int]]:
         codes, starts, ends = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,14 +15,11 @@ Json = dict[str, Any]
 LACKING: dict[str, Json] = {
     status: {"value": None, "status": status, "since": None} for status in rules.STATUSES
 }
-#: Clock values by name: the columns they are computed from.
+#: Clock values by name: the column each is computed from.
 CLOCK = {
-    "days_since_last_order": ((rules.ORDERS, "last_order_at"),),
-    "coupon_days_left": (
-        (rules.COUPONS, "open_coupons"),
-        (rules.COUPONS, "next_coupon_expiry_at"),
-    ),
-    "days_to_next_due": ((rules.NEXT_DUE, "next_due_at"),),
+    "days_since_last_order": (rules.ORDERS, "last_order_at"),
+    "coupon_days_left": (rules.COUPONS, rules.NEXT_EXPIRY),
+    "days_to_next_due": (rules.NEXT_DUE, "next_due_at"),
 }
 
 
@@ -118,20 +114,12 @@ def _instants(value: Value) -> datetime | list[datetime] | None:
 
 def _clock(cells: dict[str, tuple[ViewColumns, Cells]], now_s: int) -> dict[str, int | None]:
     """The values that move with the clock, of those whose inputs the service has."""
-    held: dict[tuple[str, str], Any] = {}
-    for view, (columns, read) in cells.items():
-        values: Sequence[Value] = read.values or [None] * len(columns.names)
-        for name, value in zip(columns.names, values, strict=True):
-            held[view, name] = None if isinstance(value, Lack) else value
     found: dict[str, int | None] = {}
-    for name, inputs in CLOCK.items():
-        if not any(column in held for column in inputs):
+    for clock, (view, name) in CLOCK.items():
+        if view not in cells or name not in cells[view][0].names:
             continue
-        given = [held.get(column) for column in inputs]
-        if name == "days_since_last_order":
-            found[name] = rules.days_since(given[0], now_s)
-        elif name == "coupon_days_left":
-            found[name] = rules.coupon_days_left(given[0], given[1], now_s)
-        else:
-            found[name] = rules.days_until(given[0], now_s)
+        columns, read = cells[view]
+        value = read.values[columns.names.index(name)] if read.values is not None else None
+        days = rules.days_since if clock == "days_since_last_order" else rules.days_until
+        found[clock] = days(None if isinstance(value, Lack) else value, now_s)
     return found

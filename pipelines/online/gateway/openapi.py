@@ -334,7 +334,7 @@ def _service_schema(catalog: Catalog, service: Service) -> Schema:
         "member_id": {"type": "string"},
         "features": {"type": "object", "required": list(features), "properties": features},
     }
-    if any(column in service.features for columns in CLOCK.values() for column in columns):
+    if any(column in service.features for column in CLOCK.values()):
         properties["clock"] = {"$ref": "#/components/schemas/Clock"}
     if any(view == CONTACT for view, _ in service.features):
         properties["eligibility"] = {"$ref": "#/components/schemas/Eligibility"}

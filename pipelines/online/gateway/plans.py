@@ -11,7 +11,15 @@ from dataclasses import dataclass, field
 
 from pipelines.core.catalog import Catalog, FeatureView, Service
 from pipelines.online.gateway.errors import RefusedError
-from pipelines.online.gateway.rules import CONTACT, CONTACT_INPUTS, RULE_INPUTS, TAG_ARRAYS, TAGS
+from pipelines.online.gateway.rules import (
+    CONTACT,
+    CONTACT_INPUTS,
+    COUPONS,
+    OPEN_COUPONS,
+    RULE_INPUTS,
+    TAG_ARRAYS,
+    TAGS,
+)
 from pipelines.online.layout import entity_key
 from pipelines.online.stores import OnlineReader, ReadPlan
 
@@ -172,6 +180,8 @@ def _rule_inputs(
         wanted += RULE_INPUTS
     if TAGS in names:
         wanted += [(TAGS, name) for name in TAG_ARRAYS]
+    if COUPONS in names:
+        wanted.append((COUPONS, OPEN_COUPONS))
     if TAGS in names or any(view.purpose for view in views):
         wanted += CONTACT_INPUTS
     known = {

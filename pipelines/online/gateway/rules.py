@@ -25,6 +25,7 @@ CONTACT, TAGS, VOICE = "member_contact_v1", "member_tags_v1", "member_voice_v1"
 ORDERS, COUPONS, NEXT_DUE = "member_orders_v1", "member_coupons_v1", "member_next_due_v1"
 TAG_ARRAYS = ("tags", "tag_from", "tag_until")
 TAG_HASH = "tag_set_hash"
+OPEN_COUPONS, NEXT_EXPIRY = "open_coupons", "next_coupon_expiry_at"
 CONTACT_INPUTS = ((CONTACT, "consent_profiling"), (CONTACT, "consent_marketing"))
 #: What eligibility looks at; what the catalogue lacks is no reason.
 RULE_INPUTS = (
@@ -182,23 +183,37 @@ def days_until(instant: Decoded, now_s: int) -> int | None:
     return (instant - now_s) // DAY_S if isinstance(instant, int) else None
 
 
-def coupon_days_left(open_coupons: Decoded, next_expiry: Decoded, now_s: int) -> int | None:
-    """Whole days until the first open coupon that has not expired yet does."""
-    ends = [end for end in _expiries(open_coupons) if end > now_s]
-    if not ends and isinstance(next_expiry, int) and next_expiry > now_s:
-        ends = [next_expiry]
-    return days_until(min(ends), now_s) if ends else None
+class CouponsNow(NamedTuple):
+    """The coupons of a stored list that work at an instant, and when the first of them ends."""
+
+    text: str
+    first_expiry: int | None
 
 
-def _expiries(open_coupons: Decoded) -> list[int]:
-    if not isinstance(open_coupons, str):
-        return []
+def coupons_at(listed: str, now_s: int) -> CouponsNow | None:
+    """The coupons with `valid_from <= now < expires_at`; the list as it was if that is all of them.
+
+    `None` if it is not a list of coupons.
+    """
     try:
-        listed: Any = orjson.loads(open_coupons)
-        texts = [coupon["expires_at"] for coupon in listed]
-        return [int(datetime.fromisoformat(text).timestamp() // 1) for text in texts if text]
-    except (ValueError, TypeError, KeyError):  # not the list we know; the next expiry stands in
-        return []
+        coupons: Any = orjson.loads(listed)
+        spans = [(_seconds(one.get("valid_from")), _seconds(one["expires_at"])) for one in coupons]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+    kept = [
+        position
+        for position, (start, end) in enumerate(spans)
+        if (start is None or start <= now_s) and (end is None or now_s < end)
+    ]
+    ends = [end for position in kept if (end := spans[position][1]) is not None]
+    text = listed
+    if len(kept) < len(spans):
+        text = orjson.dumps([coupons[position] for position in kept]).decode()
+    return CouponsNow(text, min(ends, default=None))
+
+
+def _seconds(text: str | None) -> int | None:
+    return None if text is None else int(datetime.fromisoformat(text).timestamp() // 1)
 
 
 def as_instant(seconds: int) -> datetime:

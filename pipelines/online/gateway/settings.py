@@ -15,8 +15,8 @@ REQUIRED, OPT_OUT = "required", "opt_out"
 class Settings:
     """Limits and policies; the variable of a field is `HUITOU_GATEWAY_` and its name in capitals.
 
-    `profiling_consent`: `required` withholds profiling values of members whose consent is not on
-    record; `opt_out` only those of members who withdrew it.
+    `profiling_consent`: `opt_out` withholds profiling values of members who withdrew consent and
+    of those whose consents are not held at all; `required` of everyone who did not give it.
     """
 
     timeout_s: float = 1.0  # for the store to answer
@@ -24,7 +24,7 @@ class Settings:
     max_body_bytes: int = 1 << 20
     max_members: int = 1000
     max_in_flight: int = 256
-    profiling_consent: str = REQUIRED
+    profiling_consent: str = OPT_OUT
     request_log: bool = True
 
     @classmethod

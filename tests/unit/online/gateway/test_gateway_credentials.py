@@ -18,6 +18,7 @@ from pipelines.core.home import Brand
 from pipelines.online.access import oidc
 from pipelines.online.access.keys import create_key, revoke_key
 from pipelines.online.access.oidc import OidcConfig, configure_oidc
+from pipelines.online.gateway.app import Gateway
 from tests import gateway_sample as sample
 from tests.gateway_sample import LocalClient
 from tests.unit.online.gateway.conftest import MakeClient
@@ -277,3 +278,12 @@ def test_an_issuer_that_is_away_is_503_not_401(make_client: MakeClient, brand: B
     token = jwt.encode({"sub": "x"}, stranger, "RS256", headers={"kid": "k"})
     answer = make_client(token=token).get("/v1/services")
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "issuer_unavailable")
+
+
+def test_a_caller_within_the_process_needs_no_key_if_it_is_trusted(brand: Brand) -> None:
+    """`huitou member` opens the store itself; a key would protect nothing from it."""
+    create_key(brand, "sidebar", ["lenient_v1"], now=datetime.now(UTC))
+    gateway = Gateway(brand, sample.sqlite_store(brand), is_trusting=True)
+    client = LocalClient(gateway)
+    assert client.get("/v1/members/anna?service=chat_sidebar_v1").status_code == 200
+    client.close()

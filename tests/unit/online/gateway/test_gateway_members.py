@@ -126,14 +126,26 @@ def test_profiling_values_of_a_member_who_opted_out_are_withheld(client: LocalCl
     assert found["member_tags_v1"]["tag_set_hash"] == lacking("withheld")
 
 
-def test_profiling_values_are_withheld_where_consent_is_not_on_record(client: LocalClient) -> None:
-    assert features(client, "chen")["member_risk_v1"]["p_churn_90d"] == lacking("withheld")
+def test_who_never_stated_anything_is_profiled_unless_the_brand_requires_consent(
+    make_client: MakeClient,
+) -> None:
+    found = features(make_client(), "chen")["member_risk_v1"]["p_churn_90d"]
+    assert found == value(0.125)
+    required = make_client(profiling_consent="required")
+    assert features(required, "chen")["member_risk_v1"]["p_churn_90d"] == lacking("withheld")
+    assert features(required, "anna")["member_risk_v1"]["p_churn_90d"] == value(0.125)
 
 
-def test_a_brand_may_decide_that_profiling_is_opt_out(make_client: MakeClient) -> None:
-    client = make_client(profiling_consent="opt_out")
-    assert features(client, "chen")["member_risk_v1"]["p_churn_90d"] == value(0.125)
-    assert features(client, "bao")["member_risk_v1"]["p_churn_90d"] == lacking("withheld")
+def test_profiling_is_closed_while_no_consents_are_held(
+    make_client: MakeClient, brand: Brand
+) -> None:
+    """The contact view has no row of this member: they may have opted out for all we know."""
+    store = sample.sqlite_store(brand)
+    sample.publish(store, sample.RISK, {"fay": {"p_churn_90d": 0.5}}, sample.AS_OF)
+    sample.publish(store, sample.TAGS, {"fay": sample.FRIENDLY}, sample.AS_OF)
+    found = features(make_client(store), "fay")
+    assert found["member_risk_v1"]["p_churn_90d"] == lacking("withheld")
+    assert found["member_tags_v1"]["tags"] == value(["lifecycle.repeat_active"])
 
 
 def test_consent_withholds_even_what_is_not_held(make_client: MakeClient, brand: Brand) -> None:
@@ -167,13 +179,23 @@ def test_the_erasure_list_names_nobody(brand: Brand) -> None:
     assert len(text.split()) == 2
 
 
+def test_coupons_are_those_that_work_now(client: LocalClient) -> None:
+    """i1 ended an hour ago, i2 ends 2025-03-06 19:00, i3 begins tomorrow."""
+    found = features(client, "anna")["member_coupons_v1"]
+    kept = '[{"issue_id":"i2","valid_from":null,"expires_at":"2025-03-06T19:00:00.000000Z"}]'
+    assert found["open_coupons"] == value(kept)
+    assert found["next_coupon_expiry_at"] == value("2025-03-06T19:00:00Z")
+    early = features(client, "anna", now=iso(sample.AS_OF))["member_coupons_v1"]
+    assert early["next_coupon_expiry_at"] == value("2025-03-01T18:00:00Z")
+
+
 def test_clock_values_move_with_now(client: LocalClient) -> None:
-    """Coupon i1 expired an hour ago; i2 expires 2025-03-06 19:00, five days after NOW."""
+    """i2 ends five days after NOW; two days later the orders are too old to count by."""
     url = "/v1/members/anna?service=chat_sidebar_v1&now="
     early = client.get(url + iso(sample.NOW)).json()["clock"]
     assert early == {"days_since_last_order": 10, "coupon_days_left": 5}
-    later = client.get(url + iso(sample.NOW + US + 5 * sample.DAY - timedelta(hours=3))).json()
-    assert later["clock"] == {"days_since_last_order": None, "coupon_days_left": None}  # expired
+    later = client.get(url + iso(sample.NOW + 5 * sample.DAY)).json()
+    assert later["clock"] == {"days_since_last_order": None, "coupon_days_left": None}
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines.core.tag_catalogue import TagCatalogue
 from pipelines.online.gateway import rules
 from pipelines.online.stores import Published
 from tests import gateway_sample as sample
@@ -135,25 +137,48 @@ def test_days_since_counts_whole_days(instant: int | None, days: int | None) -> 
     assert rules.days_since(instant, 86_400) == days
 
 
-def coupons(*expiries: str) -> str:
-    return "[" + ",".join(f'{{"expires_at":"{at}"}}' for at in expiries) + "]"
+def coupons(*spans: tuple[str | None, str | None]) -> str:
+    return json.dumps([{"valid_from": start, "expires_at": end} for start, end in spans])
+
+
+DAY_2, DAY_4 = "1970-01-02T00:00:00.000000Z", "1970-01-04T00:00:00.000000Z"
 
 
 @pytest.mark.parametrize(
-    ("held", "next_expiry", "days"),
+    ("now_s", "kept", "first"),
     [
-        pytest.param(coupons("1970-01-01T12:00:00Z", "1970-01-04T00:00:00Z"), None, 2, id="next"),
-        pytest.param(coupons("1970-01-02T00:00:00Z"), None, None, id="expires this instant"),
-        pytest.param(coupons("1970-01-02T00:00:01Z"), None, 0, id="expires in a second"),
-        pytest.param(None, 3 * 86_400, 2, id="no list, only the next expiry"),
-        pytest.param("not a list", 3 * 86_400, 2, id="a list that cannot be read"),
-        pytest.param("[]", 80_000, None, id="next expiry is past"),
+        pytest.param(86_400 - 1, [0, 2], 86_400, id="a second before the seam"),
+        pytest.param(86_400, [1, 2], 3 * 86_400, id="at the seam"),
+        pytest.param(3 * 86_400, [2], None, id="at the end"),
     ],
 )
-def test_coupon_days_left_looks_past_coupons_that_expired(
-    held: str | None, next_expiry: int | None, days: int | None
+def test_a_coupon_works_from_its_start_to_before_its_end(
+    now_s: int, kept: list[int], first: int | None
 ) -> None:
-    assert rules.coupon_days_left(held, next_expiry, 86_400) == days
+    spans: list[tuple[str | None, str | None]] = [(None, DAY_2), (DAY_2, DAY_4), (None, None)]
+    found = rules.coupons_at(coupons(*spans), now_s)
+    assert found is not None
+    assert json.loads(found.text) == json.loads(coupons(*(spans[i] for i in kept)))
+    assert found.first_expiry == first
+
+
+def test_a_list_that_loses_nothing_is_passed_on_letter_by_letter() -> None:
+    listed = '[ {"expires_at":  "1970-01-04T00:00:00Z"} ]'
+    assert rules.coupons_at(listed, 0) == (listed, 3 * 86_400)
+    assert rules.coupons_at("[]", 0) == ("[]", None)
+
+
+@pytest.mark.parametrize("text", ["", "{}x", "[1]", '[{"expires_at": "soon"}]', '[{"a": 1}]'])
+def test_what_is_no_list_of_coupons_is_left_alone(text: str) -> None:
+    assert rules.coupons_at(text, 0) is None
+
+
+def test_every_tag_that_profiles_is_in_a_group_that_consent_hides() -> None:
+    """The tag catalogue says which tags need consent, the gateway goes by their first word."""
+    tags = TagCatalogue.load().tags.values()
+    profiling = {tag.code.partition(".")[0] for tag in tags if tag.purpose == "profiling"}
+    assert profiling
+    assert profiling <= rules.PROFILING_GROUPS
 
 
 def test_an_instant_beyond_the_calendar_is_its_last_second() -> None:
