@@ -106,7 +106,7 @@ def test_no_rows_are_answered_with_no_rows(client: LocalClient) -> None:
     [
         ("anna", ([0.125], ["PRESENT"])),
         ("bao", ([None], ["NOT_FOUND"])),
-        ("chen", ([None], ["NOT_FOUND"])),
+        ("chen", ([0.125], ["PRESENT"])),
         ("nobody", ([None], ["NOT_FOUND"])),
     ],
 )
