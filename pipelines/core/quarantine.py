@@ -21,7 +21,7 @@ from pipelines.core.contracts import contract
 from pipelines.core.errors import InputError
 from pipelines.core.home import Brand
 from pipelines.core.ingest import apply, landing
-from pipelines.core.ingest.load import LoadReport, placed, together, whole
+from pipelines.core.ingest.loading import LoadReport, placed, together, whole
 from pipelines.core.ingest.read import BROKEN, FileError, pieces
 from pipelines.core.ingest.staging import Staging
 from pipelines.core.source import Adapter, Feed

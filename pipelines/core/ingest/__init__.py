@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pipelines.core.ingest.accounts import FileAccount, TableSummary, accounting, summary
 from pipelines.core.ingest.landing import pending_days
-from pipelines.core.ingest.load import LoadReport, load
+from pipelines.core.ingest.loading import LoadReport, load
 
 __all__ = [
     "FileAccount",

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -170,30 +172,55 @@ def _batches(
     """Batches of undecoded cells: one bad byte must cost a record, not the file."""
     with _stream(full) as stream:
         try:
-            reader = pa_csv.open_csv(
-                stream,
-                pa_csv.ReadOptions(
-                    use_threads=False,  # or ragged records come without their number
-                    block_size=BLOCK_BYTES,
-                    column_names=names,
-                    skip_rows=1,
-                ),
-                pa_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=on_ragged),
-                pa_csv.ConvertOptions(
-                    column_types=dict.fromkeys(names, pa.binary()),
-                    null_values=[""],
-                    strings_can_be_null=True,
-                    quoted_strings_can_be_null=False,
-                ),
-            )
-            yield from reader
+            with _quiet():
+                reader = pa_csv.open_csv(stream, *_options(names, on_ragged))
+            while True:
+                with _quiet():
+                    batch = next(reader, None)
+                if batch is None:
+                    return
+                yield batch
         except pa.ArrowInvalid as error:
             if "Could not skip initial" in str(error):
                 return  # a header without a line break, and nothing below it
-            if "CSV parse error: Row" in str(error):  # the handler could not decode the record
+            if "CSV parse error: Row" in str(error):  # Arrow could not decode it for the handler
                 detail = "a record with too many or too few cells is not UTF-8 either"
                 raise FileError(path, "wrong_encoding", detail) from error
             raise
+
+
+def _options(names: list[str], on_ragged: Callable[[Any], str]) -> tuple[Any, Any, Any]:
+    return (
+        pa_csv.ReadOptions(
+            use_threads=False,  # or ragged records come without their number
+            block_size=BLOCK_BYTES,
+            column_names=names,
+            skip_rows=1,
+        ),
+        pa_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=on_ragged),
+        pa_csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.binary()),
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Arrow from printing the traceback of a decoding error that we report ourselves."""
+    usual = sys.unraisablehook
+
+    def hook(unraisable: Any) -> None:
+        if not isinstance(unraisable.exc_value, UnicodeDecodeError):
+            usual(unraisable)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = usual
 
 
 def _decoded(batch: pa.RecordBatch, rows: Any) -> tuple[pl.DataFrame, pl.DataFrame]:
