@@ -74,11 +74,14 @@ class Buying:
         at = self._m.joined_at[may] + 20_000
         self._wallet.give_pair(Grant(may, WELCOME, ORIGINS.index("claimed"), at, at))
 
-    def campaign(self, period: int) -> Campaign:
-        """A coupon pair for a random share of those who may be written to, less a control group."""
+    def campaign(self, period: int, members: int) -> Campaign:
+        """A coupon pair for some of the first `members`, if they may be written to.
+
+        A random share is drawn; a quarter of it is the control group and gets nothing.
+        """
         m, start = self._m, period * PERIOD
         rng = self._streams("campaign", period)
-        who = chance(rng, m.joined, CAMPAIGN_SHARE)
+        who = chance(rng, members, CAMPAIGN_SHARE)
         who = who[self._may_be_written_to(who, start)]
         treated = rng.random(len(who)) >= CONTROL_SHARE
         given = who[treated]

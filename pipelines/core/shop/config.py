@@ -109,12 +109,16 @@ class ShopConfig:
 
 @dataclass
 class ShopReport:
-    """What landed. `dirt` counts rows by kind and table, `broken` by table and rule."""
+    """What landed. `dirt` counts rows by kind and table, `broken` by table and rule.
+
+    `orders` were placed on the days written; most of them land more than once.
+    """
 
     first_day: date
     last_day: date
     days: int = 0
     members: int = 0
+    orders: int = 0
     bytes: int = 0
     rows: dict[str, int] = field(default_factory=dict)
     dirt: dict[str, dict[str, int]] = field(default_factory=dict)

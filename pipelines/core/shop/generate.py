@@ -99,6 +99,9 @@ def _run(world: World, files: Sink, truth: Truth | None, progress: Progress | No
         files.write(period)
         for table, rows in period.landed.items():
             report.rows[table] = report.rows.get(table, 0) + landed(rows, first, days)
+        if period.heads:
+            placed = period.heads.day
+            report.orders += int(np.count_nonzero((placed >= first) & (placed < days)))
         for dirty in period.dirty:
             _count(report, dirty, first, days, truth)
         if truth:
@@ -113,7 +116,7 @@ def _count(
 ) -> None:
     """Count the dirty rows among the days written, and hand them to the truth."""
     inside = dirty.within(first, days)
-    if truth and len(inside.kind):
+    if truth:
         truth.dirty(inside)
     for number, kind in enumerate(KINDS):
         found = int(np.count_nonzero(inside.kind == number))

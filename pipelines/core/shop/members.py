@@ -218,9 +218,10 @@ class Members:
         self.closes[who] = FAR
         closing = chance(rng, n, 0.03)
         self.closes[who[closing]] = self.leaves[who[closing]] + 40
-        self._merge(rng, who[(kind == NEVER) & (rng.random(n) < 0.02) & (who > 0)], days[0])
+        again = (kind == NEVER) & (rng.random(n) < 0.02) & (who > 0)
+        self._merge(rng, who[again], days[again])
 
-    def _merge(self, rng: np.random.Generator, who: Array, day: int) -> None:
+    def _merge(self, rng: np.random.Generator, who: Array, day: Array) -> None:
         """Second cards of somebody who already had one; found out within three months."""
         self.merged_into[who] = (rng.random(len(who)) * who).astype(np.int32)
         self.closes[who] = day + between(rng, 60, 120, len(who))

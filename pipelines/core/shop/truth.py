@@ -66,7 +66,8 @@ class Truth:
             self._writers[name] = pq.ParquetWriter(
                 self._path(name), table.schema, compression="zstd"
             )
-        self._writers[name].write_table(table)
+        if table.num_rows:
+            self._writers[name].write_table(table)
 
     def observe(self, period: Period) -> None:
         """Note what happened in a period, up to the last day asked for."""
@@ -95,7 +96,7 @@ class Truth:
             "member_id": MEMBER.typed(bought.member[which] + 1),
             "happened_on": self._dates(bought.day[which]),
             "kind": Words(EXPERIENCES).typed(bought.bad[which]),
-            "left_for_it": pa.array(bought.left[which]),
+            "left_for_it": pa.array(bought.left[which].astype(bool)),
         }
         self._write("experiences", pa.table(table))
 

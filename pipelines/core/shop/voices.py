@@ -210,7 +210,7 @@ class Voices:
         question = "Q_HATE_WHY" if hates else "Q_LOVE_WHY"
         meant = HELD_AGAINST[m.bad_kind[who]] if hates else _LOVES.draw(rng, len(who))
         score = _scores(rng, np.full(len(who), hates))
-        talks = chance(rng, len(who), 0.15)
+        talks = chance(rng, len(who), 0.4)
         words = between(rng, 0, len(OPEN_ANSWERS) - 1, len(talks))
         return [
             self._chosen(rng, survey, question, who, at, meant),

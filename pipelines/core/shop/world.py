@@ -103,7 +103,7 @@ class World:
         agreed = m.consents[joined]
         self._buying.welcome(number, joined)
         asked = self._voices.audiences(number)
-        campaign = self._buying.campaign(number)
+        campaign = self._buying.campaign(number, m.joined - len(joined))
         self._buying.birthdays(number)
         bought = self._buying.walk(number)
         withdrawn = self._buying.withdrawals(number)
