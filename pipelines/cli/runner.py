@@ -108,8 +108,9 @@ def execute(job: str, first: date, last: date, known_at: str | None, console: Co
     if known_at:
         tags[KNOWN_AT_TAG] = known_at
     run_id = str(uuid4())
+    shown = Console(file=console.file)  # dbt writes to stdout, which is silenced meanwhile
     with dg.DagsterInstance.get() as instance, redirect_stdout(io.StringIO()):
-        instance.add_event_listener(run_id, Progress(console))
+        instance.add_event_listener(run_id, Progress(shown))
         result = (
             defs()
             .resolve_job_def(job)

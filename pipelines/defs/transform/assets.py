@@ -53,9 +53,12 @@ def build(
 ) -> Iterator[Any]:
     """Build and test the selected models for the run's instants; unit tests are for the gate."""
     brand = huitou.brand
-    os.environ.update(dbt_environment(instants(context, brand), brand))  # its child inherits them
+    # dbt inherits these; the target path is where dagster-dbt looks for what is parsed already
+    os.environ.update(dbt_environment(instants(context, brand), brand))
+    os.environ["DBT_TARGET_PATH"] = str(PROJECT.target_path)
     words = ["build", "--exclude-resource-type", "unit_test", "--vars", dbt_vars(brand)]
-    yield from dbt.cli(words, context=context).stream()
+    target = brand.root / "dbt" / context.op_def.name
+    yield from dbt.cli(words, context=context, target_path=target).stream()
 
 
 @dbt_assets(  # type: ignore[untyped-decorator]  # the library has no types
