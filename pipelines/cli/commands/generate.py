@@ -42,10 +42,12 @@ def generate(
 def generated() -> dict[Path, str]:
     """Every generated file and the text it must have."""
     from pipelines.core import tag_catalogue
-    from pipelines.online import feast_definitions
+    from pipelines.online import client_definitions, feast_definitions
 
+    catalog = Catalog.from_dbt(DBT_PROJECT)
     return {
-        **feast_definitions.generated(Catalog.from_dbt(DBT_PROJECT)),
+        **feast_definitions.generated(catalog),
+        **client_definitions.generated(catalog),
         **tag_catalogue.generated(tag_catalogue.TagCatalogue.load()),
     }
 

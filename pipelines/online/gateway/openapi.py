@@ -45,7 +45,7 @@ STATUS_WORDS = (
 def openapi_document(catalog: Catalog, services: Collection[str]) -> bytes:
     """The document with these services, as JSON."""
     shown = [catalog.services[name] for name in sorted(services)]
-    by_member = [service for service in shown if _is_by_member(catalog, service)]
+    by_member = [service for service in shown if is_read_by_member(catalog, service)]
     document: Schema = {
         "openapi": "3.1.0",
         "info": {"title": "Huitou gateway", "version": catalog.version, "description": ABOUT},
@@ -84,8 +84,14 @@ def schema_name(service: str) -> str:
     return "".join(word.capitalize() for word in service.split("_"))
 
 
-def _is_by_member(catalog: Catalog, service: Service) -> bool:
+def is_read_by_member(catalog: Catalog, service: Service) -> bool:
+    """Whether a member's id is all it takes to read the service."""
     return all(catalog.views[view].join_keys == ("member_id",) for view, _ in service.features)
+
+
+def views_of(catalog: Catalog, service: Service) -> list[FeatureView]:
+    """The views that the service reads, in the order of its promise."""
+    return [catalog.views[name] for name in dict.fromkeys(view for view, _ in service.features)]
 
 
 # -- operations ------------------------------------------------------------------------------------
@@ -286,7 +292,7 @@ def _schemas(catalog: Catalog, services: list[Service]) -> Schema:
     views = {
         f"{schema_name(service.name)}_{view.name}": _view_schema(service, view)
         for service in services
-        for view in _views(catalog, service)
+        for view in views_of(catalog, service)
     }
     refs = [{"$ref": f"#/components/schemas/{name}"} for name in own] or [{"type": "object"}]
     examples = [_example(catalog, service) for service in services[:1]]
@@ -327,7 +333,7 @@ def _service_schema(catalog: Catalog, service: Service) -> Schema:
             "$ref": f"#/components/schemas/{name}_{view.name}",
             "description": view.description,
         }
-        for view in _views(catalog, service)
+        for view in views_of(catalog, service)
     }
     properties: Schema = {
         **_head(),
@@ -529,10 +535,6 @@ def _error_schema() -> Schema:
 # -- examples --------------------------------------------------------------------------------------
 
 
-def _views(catalog: Catalog, service: Service) -> list[FeatureView]:
-    return [catalog.views[name] for name in dict.fromkeys(view for view, _ in service.features)]
-
-
 def _head_example(service: str, views: list[str]) -> Schema:
     state = {"status": "fresh", "as_of": SINCE, "age_s": 32_400, "snapshot_id": SNAPSHOT}
     return {
@@ -545,7 +547,7 @@ def _head_example(service: str, views: list[str]) -> Schema:
 
 
 def _example(catalog: Catalog, service: Service) -> Schema:
-    views = _views(catalog, service)
+    views = views_of(catalog, service)
     features = {
         view.name: {
             name: {"value": _value(view.feature(name)), "status": "fresh", "since": SINCE}
