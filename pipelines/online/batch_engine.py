@@ -32,6 +32,7 @@ from feast.infra.online_stores.sqlite import SqliteOnlineStore
 from feast.infra.registry.base_registry import BaseRegistry
 from feast.repo_config import FeastConfigBaseModel
 from feast.utils import _get_column_names
+from ibis.expr.operations import InMemoryTable  # type: ignore[import-untyped]  # no stubs
 
 from pipelines.core.catalog import EVENT_AT, FEAST_TYPES, KNOWN_AT, Feature, FeatureView
 from pipelines.online.encoder import encode, encode_keys, micros
@@ -121,12 +122,16 @@ def _apply(store: OnlineStore, view: FeatureView, batch: pa.RecordBatch, guard: 
 
 
 def _batches(job: Any) -> Iterator[pa.RecordBatch]:
-    """The rows of a retrieval, streamed where its engine can stream."""
+    """The rows of a retrieval, streamed if DuckDB retrieves them from files.
+
+    Ibis cannot stream from DuckDB 2 (it calls a method that is gone), so its query is run as it is.
+    """
     table: Any = getattr(job, "table", None)
-    if hasattr(table, "to_pyarrow_batches"):
-        yield from table.to_pyarrow_batches(chunk_size=BATCH_ROWS)
-    else:
+    if table is None or table.op().find(InMemoryTable) or table.get_backend().name != "duckdb":
         yield from job.to_arrow().to_batches(max_chunksize=BATCH_ROWS)
+        return
+    duckdb = table.get_backend()
+    yield from duckdb.raw_sql(duckdb.compile(table)).to_arrow_reader(BATCH_ROWS)
 
 
 def _has_tombstones(source: Any) -> bool:
