@@ -12,3 +12,10 @@
     from {{ model }}
     where not ({{ expression }})
 {% endtest %}
+
+{# Columns that every row has. One test a model: contracts do it without any where there is one. #}
+{% test never_null(model, columns) %}
+    select {{ columns | join(", ") }}
+    from {{ model }}
+    where {{ columns | join(" is null or ") }} is null
+{% endtest %}
