@@ -131,7 +131,7 @@ def _batches(job: Any) -> Iterator[pa.RecordBatch]:
         yield from job.to_arrow().to_batches(max_chunksize=BATCH_ROWS)
         return
     duckdb = table.get_backend()
-    yield from duckdb.raw_sql(duckdb.compile(table)).to_arrow_reader(BATCH_ROWS)
+    yield from duckdb.con.sql(duckdb.compile(table)).to_arrow_reader(BATCH_ROWS)
 
 
 def _has_tombstones(source: Any) -> bool:
