@@ -36,9 +36,9 @@ BANDS = """
     order by array_position(['high', 'mid', 'low', 'unscored'], band)
 """
 VISITS = """
-    select redemption_count, redemptions_on_visit_day
+    select redemptions, redemptions_on_visit_day
     from marts.mart_redemption_visit_check
-    where redemption_count > 0
+    where redemptions > 0
 """
 
 
