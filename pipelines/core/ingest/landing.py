@@ -25,8 +25,16 @@ class LandingFile:
 
     @cached_property
     def sha256(self) -> str:
-        """Digest of its bytes."""
-        return disk.sha256(self.full)
+        """Digest of its bytes.
+
+        Raises:
+            InputError: we may not read it, or it is gone.
+        """
+        try:
+            return disk.sha256(self.full)
+        except OSError as error:
+            message = f"{self.path} cannot be read: {error.strerror}"
+            raise InputError(message, "check who may read it, and that it stays there") from error
 
 
 @dataclass(frozen=True)

@@ -158,7 +158,7 @@ def _chunks(
         except read.FileError as problem:
             del held[mark:]
             staging.failed.append(_failure(work.feed, problem, file.day))
-        if _height(held) >= CHUNK_RECORDS:
+        if _height(held) >= CHUNK_RECORDS and not work.feed.history:  # which is read only once
             yield together(held)
             held = []
     if _height(held):
