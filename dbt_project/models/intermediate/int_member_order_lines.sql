@@ -16,7 +16,7 @@ select
     lines.order_id,
     orders.member_id,
     lines.sku_id,
-    coalesce(products.category_l2, products.category_l1) as category,
+    coalesce(products.category_l2, products.category_l1, products.category_l3) as category,
     lines.qty,
     lines.unit_price_minor,
     lines.line_net_minor,

@@ -76,7 +76,7 @@ ranked as (
             when exclusion_reason is null and member_id is not null then
                 row_number() over (
                     partition by member_id, exclusion_reason is null
-                    order by ordered_at, order_id, source_system
+                    order by order_date, ordered_at, order_id, source_system
                 )
         end as order_rank,
         case

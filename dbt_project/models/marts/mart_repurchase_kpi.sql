@@ -326,6 +326,11 @@ judged as (
         case
             when not has_source then 'source_absent'
             when days_needed > 0 and not ({{ fully_observed }}) then 'insufficient_history'
+            -- nobody can be seen to return to a period in which the history begins
+            when
+                variant = 'returning'
+                and period_start <= (select min(first_purchase_day) from cohorts)
+                then 'insufficient_history'
             when denominator = 0 then 'no_orders'
             else 'observed'
         end as basis

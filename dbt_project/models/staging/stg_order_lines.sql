@@ -1,3 +1,6 @@
+{# A table, not a view: it is read several times and the latest versions cost a pass. #}
+{{ config(materialized="table") }}
+
 with versions as (
     {{ latest_version(source('raw', 'order_lines')) }}
 ),
