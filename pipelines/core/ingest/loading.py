@@ -145,23 +145,26 @@ def _chunks(
 ) -> Iterator[apply.Chunk]:
     """The pending files' records in chunks of whole files, or of pieces if the feed streams."""
     held: list[apply.Chunk] = []
+    count = 0
     for file in work.pending:
         progress(f"{work.feed.table} {file.path}")
-        mark = len(held)
+        mark, before = len(held), count
         try:
             for piece in read.pieces(file.full, file.path, work.feed.files):
                 records[file.path] += piece.count
+                count += piece.count
                 held.append(placed(piece, file))
-                if work.feed.stream and _height(held) >= CHUNK_RECORDS:
+                if work.feed.stream and count >= CHUNK_RECORDS:
                     yield together(held)
-                    held, mark = [], 0
+                    held, count, mark, before = [], 0, 0, 0
         except read.FileError as problem:
             del held[mark:]
+            count = before
             staging.failed.append(_failure(work.feed, problem, file.day))
-        if _height(held) >= CHUNK_RECORDS and not work.feed.history:  # which is read only once
+        if count >= CHUNK_RECORDS and not work.feed.history:  # which is read only once
             yield together(held)
-            held = []
-    if _height(held):
+            held, count = [], 0
+    if count:
         yield together(held)
 
 
@@ -177,10 +180,6 @@ def together(chunks: list[apply.Chunk]) -> apply.Chunk:
         pl.concat([chunk.frame for chunk in chunks], how="diagonal_relaxed"),
         pl.concat([chunk.broken for chunk in chunks]),
     )
-
-
-def _height(chunks: list[apply.Chunk]) -> int:
-    return sum(len(chunk.frame) + len(chunk.broken) for chunk in chunks)
 
 
 def _context(work: landing.Work) -> dict[str, pl.DataFrame]:

@@ -34,6 +34,7 @@ BROKEN = {
     "value": pl.String(),
     "original": pl.String(),
 }
+NONE_BROKEN = pl.DataFrame(schema=BROKEN)
 REMEDIES = {
     "missing_file": "land the file, or name the landing folder that holds it",
     "empty_file": "land the file again; its writer probably stopped before the first byte",
@@ -102,11 +103,12 @@ def _check_columns(names: list[str], path: str, files: Files) -> None:
 def _parquet(full: Path, path: str, files: Files) -> Iterator[Piece]:
     with pq.ParquetFile(full) as source:
         _check_columns(source.schema_arrow.names, path, files)
-        row, nothing = 1, pl.DataFrame(schema=BROKEN)
-        yield Piece(_numbered(pl.DataFrame(source.schema_arrow.empty_table()), []), nothing)
+        row = 1
+        if source.metadata.num_rows == 0:
+            yield Piece(_numbered(pl.DataFrame(source.schema_arrow.empty_table()), []), NONE_BROKEN)
         for batch in source.iter_batches(batch_size=PARQUET_ROWS):
             frame = pl.DataFrame(pa.Table.from_batches([batch]))
-            yield Piece(_numbered(frame, range(row, row + len(frame))), nothing)
+            yield Piece(_numbered(frame, range(row, row + len(frame))), NONE_BROKEN)
             row += len(frame)
 
 
@@ -119,7 +121,6 @@ def _csv(full: Path, path: str, files: Files) -> Iterator[Piece]:
     _check_columns(names, path, files)
     broken: list[dict[str, Any]] = []
     number, undecodable = 1, 0
-    yield Piece(_numbered(pl.DataFrame(schema=dict.fromkeys(names, pl.String)), []), _frame([]))
     for batch in _batches(full, path, names, _collector(broken)):
         ragged = {one["_row"] for one in broken}
         candidates = range(number, number + batch.num_rows + len(ragged))
@@ -128,9 +129,12 @@ def _csv(full: Path, path: str, files: Files) -> Iterator[Piece]:
         number = rows[-1] + 1 if len(rows) else number
         frame, bad = _decoded(batch, rows)
         undecodable += len(bad)
-        yield Piece(frame, pl.concat([bad, _frame([b for b in broken if b["_row"] < number])]))
-        broken[:] = [b for b in broken if b["_row"] >= number]
-    yield Piece(_numbered(pl.DataFrame(schema=dict.fromkeys(names, pl.String)), []), _frame(broken))
+        passed = [one for one in broken if one["_row"] < number]
+        yield Piece(frame, pl.concat([bad, _frame(passed)]) if passed else bad)
+        broken[:] = [one for one in broken if one["_row"] >= number]
+    if number == 1 or broken:
+        nothing = pl.DataFrame(schema=dict.fromkeys(names, pl.String))
+        yield Piece(_numbered(nothing, []), _frame(broken))
     if undecodable and undecodable == number - 1:
         raise FileError(path, "wrong_encoding", "no record of it is UTF-8")
 
@@ -269,4 +273,4 @@ def _numbered(frame: pl.DataFrame, rows: Any) -> pl.DataFrame:
 
 
 def _frame(broken: list[dict[str, Any]]) -> pl.DataFrame:
-    return pl.DataFrame(broken, schema=BROKEN)
+    return pl.DataFrame(broken, schema=BROKEN) if broken else NONE_BROKEN
