@@ -17,6 +17,7 @@ from pipelines.cli.commands import member, run, shop
 from pipelines.core.clock import SystemClock
 from pipelines.core.home import Brand, Home
 from pipelines.core.shop import ShopConfig
+from pipelines.core.shop.extract import fold
 
 NIGHTS = 3
 #: A member whose answer is worth reading: bought again, holds a coupon, answered a survey.
@@ -74,9 +75,12 @@ def demo(
 
 
 def _draw(brand: Brand, wanted: ShopConfig, console: Console) -> date:
-    """The last day of the demo's shop, drawn up to yesterday unless it stands there already."""
+    """The last day of the demo's shop, drawn up to yesterday unless it stands there already.
+
+    Its history lands as one extract, as it does when a brand is connected.
+    """
     landing = brand.root / "shop" / "landing"
-    if landing.exists():
+    if (brand.root / "brand.json").exists():
         last = max(date.fromisoformat(day.name) for day in landing.iterdir() if day.is_dir())
         console.print(f"the shop is there, up to {last}")
         return last
@@ -85,4 +89,5 @@ def _draw(brand: Brand, wanted: ShopConfig, console: Console) -> date:
         members=wanted.members, days=wanted.days, last_day=yesterday - timedelta(days=1)
     )
     shop.show(shop.draw(config, brand.root / "shop", console), console)
+    fold(landing, config.last - timedelta(days=NIGHTS - 1))
     return config.last
