@@ -56,7 +56,7 @@ VIEW = FeatureView(
 SERVICE = Service(
     "bench_service_v1", "All of it.", "data", tuple((VIEW.name, f) for f in FEATURES), False, True
 )
-DEFINITIONS = '''
+DEFINITIONS = """
 from datetime import timedelta
 from feast import Entity, FeatureService, FeatureView, Field, FileSource, ValueType
 from feast.types import Array, Bool, Float64, Int64, String
@@ -68,7 +68,7 @@ view = FeatureView(
     schema=[Field(name="member_id", dtype=String), {fields}],
 )
 service = FeatureService(name="bench_service_v1", features=[view])
-'''
+"""
 STORE = """
 project: {project}
 provider: local
@@ -94,7 +94,7 @@ def main() -> None:
     show(report)
 
 
-# -- the two servers ---------------------------------------------------------------------------------
+# -- the two servers ---------------------------------------------------------------
 
 
 def feast(folder: Path, port: int, brand: Brand, seconds: float) -> dict[str, Any]:
@@ -116,7 +116,9 @@ def feast(folder: Path, port: int, brand: Brand, seconds: float) -> dict[str, An
             wait_for(at, "/health")
             load(server.pid, at, singles(), CONNECTIONS, 2)  # warm
             report[name] = load(server.pid, at, singles(), CONNECTIONS, seconds)
-            report[f"{name}_batch"] = load(server.pid, at, batches("/get-online-features"), 4, seconds)
+            report[f"{name}_batch"] = load(
+                server.pid, at, batches("/get-online-features"), 4, seconds
+            )
             report[f"{name}_memory_mb"] = memory_mb(server.pid)
     return report
 
@@ -141,14 +143,16 @@ def ours(brand: Brand, port: int, token: str, seconds: float, steady: float) -> 
         report["gateway"] = load(server.pid, at, singles(token), CONNECTIONS, seconds)
         batched = batches("/get-online-features", token)
         report["gateway_batch"] = load(server.pid, at, batched, 4, seconds)
-        report["gateway_v1_batch"] = load(server.pid, at, batches("/v1/members:batch", token), 4, seconds)
+        report["gateway_v1_batch"] = load(
+            server.pid, at, batches("/v1/members:batch", token), 4, seconds
+        )
         rate = report["gateway"]["rps"] / 2
         report["steady"] = load(server.pid, at, singles(token), CONNECTIONS, steady, rate)
         report["memory_mb"] = [before, memory_mb(server.pid)]
     return report
 
 
-# -- the data ----------------------------------------------------------------------------------------
+# -- the data ---------------------------------------------------------------
 
 
 def prepare(folder: Path, port: int) -> tuple[Brand, str]:
@@ -204,7 +208,7 @@ def _feast_request(ids: list[str], token: str) -> str:
     return request_text("/get-online-features", body, token)
 
 
-# -- processes ---------------------------------------------------------------------------------------
+# -- processes ---------------------------------------------------------------
 
 
 def load(
@@ -228,7 +232,9 @@ def load(
     }
     command = [sys.executable, "-m", "bench.http_load"]
     before = cpu_seconds(server)
-    done = subprocess.run(command, input=json.dumps(job), text=True, capture_output=True, check=True)
+    done = subprocess.run(
+        command, input=json.dumps(job), text=True, capture_output=True, check=True
+    )
     found: dict[str, Any] = json.loads(done.stdout)
     spent, answered = cpu_seconds(server) - before, sum(found["statuses"].values())
     return {**found, "cpu_us": round(spent / answered * 1e6, 1)}
@@ -291,7 +297,7 @@ def cpu_seconds(pid: int) -> float:
     ticks = 0
     for each in _family(pid):
         fields = (each / "stat").read_text().rpartition(")")[2].split()
-        ticks += sum(map(int, fields[11:15 if each.name == str(pid) else 13]))
+        ticks += sum(map(int, fields[11 : 15 if each.name == str(pid) else 13]))
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
@@ -310,7 +316,7 @@ def _quiet() -> dict[str, str]:
     return {**os.environ, "FEAST_USAGE": "False", "DO_NOT_TRACK": "1"}
 
 
-# -- what is printed ---------------------------------------------------------------------------------
+# -- what is printed ---------------------------------------------------------------
 
 
 def show(report: dict[str, Any]) -> None:

@@ -64,7 +64,7 @@ class Connection(asyncio.Protocol):
         if not self.transport.is_closing():
             self.send()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio calls it so
         self.load.lost(is_failure=self.is_waiting)
 
 
@@ -91,7 +91,7 @@ class Load:
         await self.done
         elapsed = time.perf_counter() - self.began
         ranked = sorted(self.seconds)
-        share = lambda q: round(ranked[int(len(ranked) * q)] * 1000, 2)  # noqa: E731
+        share = lambda q: round(ranked[int(len(ranked) * q)] * 1000, 2)  # noqa: E731  # one line
         return {
             "rps": round(len(ranked) / elapsed, 1),
             "p50_ms": share(0.5),
