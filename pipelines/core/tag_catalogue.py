@@ -40,12 +40,12 @@ CLOCK = re.compile(
 JINJA = re.compile(r"\{[{%#]")
 
 GROUP_KEYS = {
-    "group", "name_en", "name_zh", "exclusive", "moves_with_clock", "facts", "inputs", "requires",
+    "group", "name_en", "name_zh", "exclusive", "judged_at_as_of", "facts", "inputs", "requires",
     "params", "tags", "owner", "purpose", "refresh", "max_age_s", "after_scoring", "target_systems",
 }  # fmt: skip
 TAG_KEYS = {
     "code", "name_en", "name_zh", "description_en", "description_zh", "rule_sql", "rule_version",
-    "evidence_fields", "tests", "facts", "moves_with_clock", "owner", "inputs", "refresh",
+    "evidence_fields", "tests", "facts", "judged_at_as_of", "owner", "inputs", "refresh",
     "max_age_s", "expires_days", "target_systems",
 }  # fmt: skip
 #: What a tag takes from its group unless it says otherwise.
@@ -133,7 +133,7 @@ class Tag:
     purpose: str
     refresh: str
     max_age_s: int
-    moves_with_clock: bool
+    judged_at_as_of: bool
     expires_days: int | None
     evidence_fields: tuple[str, ...]
     target_systems: tuple[str, ...]
@@ -305,7 +305,7 @@ def _tag(
         purpose=purpose,
         refresh=entry.get("refresh", str),
         max_age_s=entry.get("max_age_s", int),
-        moves_with_clock=entry.get("moves_with_clock", bool),
+        judged_at_as_of=entry.get("judged_at_as_of", bool),
         expires_days=value.get("expires_days"),
         evidence_fields=evidence,
         target_systems=entry.names("target_systems"),
@@ -411,7 +411,7 @@ def _tag_for_dbt(tag: Tag) -> dict[str, Any]:
         "name_en": tag.name_en,
         "name_zh": tag.name_zh,
         "facts": tag.facts,
-        "moves_with_clock": tag.moves_with_clock,
+        "judged_at_as_of": tag.judged_at_as_of,
         "evidence_fields": list(tag.evidence_fields),
         "rule_version": tag.rule_version,
     }
@@ -436,16 +436,16 @@ def _tag_for_dbt(tag: Tag) -> dict[str, Any]:
 def table_text(catalogue: TagCatalogue) -> str:
     """The catalogue as a Markdown table, one row a tag."""
     lines = [
-        "| Tag | 中文 | English | Group | Clock | Consent | Parameters | Facts |",
+        "| Tag | 中文 | English | Group | Judged | Consent | Parameters | Facts |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for tag in catalogue.tags.values():
         params = ", ".join(f"`{p.name}` = {p.default}" for p in tag.params.values())
         group = f"{tag.group}, one of" if tag.exclusive else tag.group
-        clock = "moves" if tag.moves_with_clock else ""
+        judged = "at `as_of`" if tag.judged_at_as_of else "by facts"
         lines.append(
             f"| `{tag.code}` | {tag.name_zh} | {tag.name_en}: {tag.description_en} | {group} "
-            f"| {clock} | {tag.purpose} | {params} | `{tag.facts}` |"
+            f"| {judged} | {tag.purpose} | {params} | `{tag.facts}` |"
         )
     return "\n".join(lines)
 

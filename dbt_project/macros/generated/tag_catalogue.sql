@@ -19,7 +19,7 @@
                 "name_en": "Active in 90 days",
                 "name_zh": "90天活躍",
                 "facts": "int_tag_facts_orders",
-                "moves_with_clock": true,
+                "judged_at_as_of": false,
                 "evidence_fields": [
                     "last_order_at"
                 ],
@@ -50,7 +50,7 @@
                 "name_en": "Churn risk high",
                 "name_zh": "流失風險高",
                 "facts": "int_tag_facts_risk",
-                "moves_with_clock": false,
+                "judged_at_as_of": true,
                 "evidence_fields": [
                     "p_churn_90d",
                     "basis",
@@ -64,7 +64,7 @@
                 "name_en": "Churn risk middle",
                 "name_zh": "流失風險中",
                 "facts": "int_tag_facts_risk",
-                "moves_with_clock": false,
+                "judged_at_as_of": true,
                 "evidence_fields": [
                     "p_churn_90d",
                     "basis",
@@ -78,7 +78,7 @@
                 "name_en": "Churn risk low",
                 "name_zh": "流失風險低",
                 "facts": "int_tag_facts_risk",
-                "moves_with_clock": false,
+                "judged_at_as_of": true,
                 "evidence_fields": [
                     "p_churn_90d",
                     "basis",
@@ -92,7 +92,7 @@
                 "name_en": "Churn risk not scored",
                 "name_zh": "流失風險未評分",
                 "facts": "int_tag_facts_risk",
-                "moves_with_clock": false,
+                "judged_at_as_of": true,
                 "evidence_fields": [
                     "basis"
                 ],
@@ -115,7 +115,7 @@
                 "name_en": "Opted out of marketing",
                 "name_zh": "拒絕營銷",
                 "facts": "int_consent_state",
-                "moves_with_clock": false,
+                "judged_at_as_of": false,
                 "evidence_fields": [
                     "purpose",
                     "state"
@@ -128,7 +128,7 @@
                 "name_en": "Opted out of profiling",
                 "name_zh": "拒絕個性化",
                 "facts": "int_consent_state",
-                "moves_with_clock": false,
+                "judged_at_as_of": false,
                 "evidence_fields": [
                     "purpose",
                     "state"
@@ -159,7 +159,7 @@
                 "name_en": "Coupon expires in 3 days",
                 "name_zh": "券3天到期",
                 "facts": "int_tag_facts_coupons",
-                "moves_with_clock": true,
+                "judged_at_as_of": false,
                 "evidence_fields": [
                     "issue_id",
                     "expires_at"
@@ -176,7 +176,7 @@
                 "name_en": "Holds a retention coupon",
                 "name_zh": "持有留存券",
                 "facts": "int_tag_facts_coupons",
-                "moves_with_clock": true,
+                "judged_at_as_of": false,
                 "evidence_fields": [
                     "issue_id",
                     "expires_at"
@@ -189,7 +189,7 @@
                 "name_en": "Second visit waiting",
                 "name_zh": "引流券已用,留存券未用",
                 "facts": "int_tag_facts_coupons",
-                "moves_with_clock": true,
+                "judged_at_as_of": false,
                 "evidence_fields": [
                     "issue_id",
                     "pair_id",
@@ -210,7 +210,7 @@
                 "name_en": "Claims, rarely uses",
                 "name_zh": "領券不用",
                 "facts": "int_tag_facts_coupon_habit",
-                "moves_with_clock": false,
+                "judged_at_as_of": true,
                 "evidence_fields": [
                     "issued_365d",
                     "redeemed_365d"
@@ -223,7 +223,7 @@
                 "name_en": "Uses coupons",
                 "name_zh": "愛用券",
                 "facts": "int_tag_facts_coupon_habit",
-                "moves_with_clock": false,
+                "judged_at_as_of": true,
                 "evidence_fields": [
                     "issued_365d",
                     "redeemed_365d"
@@ -261,7 +261,7 @@
                 "name_en": "Never bought",
                 "name_zh": "未購買",
                 "facts": "int_tag_facts_lifecycle",
-                "moves_with_clock": true,
+                "judged_at_as_of": false,
                 "evidence_fields": [
                     "n"
                 ],
@@ -273,7 +273,7 @@
                 "name_en": "New first-time buyer",
                 "name_zh": "新客首購",
                 "facts": "int_tag_facts_lifecycle",
-                "moves_with_clock": true,
+                "judged_at_as_of": false,
                 "evidence_fields": [
                     "n",
                     "last_purchase_date"
@@ -290,7 +290,7 @@
                 "name_en": "Awaiting second purchase",
                 "name_zh": "待二次購買",
                 "facts": "int_tag_facts_lifecycle",
-                "moves_with_clock": true,
+                "judged_at_as_of": false,
                 "evidence_fields": [
                     "n",
                     "last_purchase_date",
@@ -308,7 +308,7 @@
                 "name_en": "One-and-done",
                 "name_zh": "一次即走",
                 "facts": "int_tag_facts_lifecycle",
-                "moves_with_clock": true,
+                "judged_at_as_of": false,
                 "evidence_fields": [
                     "n",
                     "last_purchase_date",
@@ -322,7 +322,7 @@
                 "name_en": "Active repeat buyer",
                 "name_zh": "已復購活躍",
                 "facts": "int_tag_facts_lifecycle",
-                "moves_with_clock": true,
+                "judged_at_as_of": false,
                 "evidence_fields": [
                     "n",
                     "last_purchase_date",
@@ -340,7 +340,7 @@
                 "name_en": "Cooling",
                 "name_zh": "即將沉睡",
                 "facts": "int_tag_facts_lifecycle",
-                "moves_with_clock": true,
+                "judged_at_as_of": false,
                 "evidence_fields": [
                     "n",
                     "last_purchase_date",
@@ -358,7 +358,7 @@
                 "name_en": "Dormant",
                 "name_zh": "沉睡",
                 "facts": "int_tag_facts_lifecycle",
-                "moves_with_clock": true,
+                "judged_at_as_of": false,
                 "evidence_fields": [
                     "n",
                     "last_purchase_date",
@@ -376,7 +376,7 @@
                 "name_en": "Lost",
                 "name_zh": "流失",
                 "facts": "int_tag_facts_lifecycle",
-                "moves_with_clock": true,
+                "judged_at_as_of": false,
                 "evidence_fields": [
                     "n",
                     "last_purchase_date",
@@ -410,7 +410,7 @@
                 "name_en": "Dislikes us",
                 "name_zh": "不愛你的人",
                 "facts": "int_tag_facts_research",
-                "moves_with_clock": true,
+                "judged_at_as_of": false,
                 "evidence_fields": [
                     "last_dislike_at",
                     "last_dislike_kind"
@@ -427,7 +427,7 @@
                 "name_en": "Loves us",
                 "name_zh": "愛你的人",
                 "facts": "int_tag_facts_research",
-                "moves_with_clock": true,
+                "judged_at_as_of": false,
                 "evidence_fields": [
                     "n",
                     "last_nps"
@@ -440,7 +440,7 @@
                 "name_en": "Bought once and left",
                 "name_zh": "買了一次就走的人",
                 "facts": "int_tag_facts_research",
-                "moves_with_clock": true,
+                "judged_at_as_of": false,
                 "evidence_fields": [
                     "n",
                     "last_purchase_date",
@@ -458,7 +458,7 @@
                 "name_en": "Never bought from us",
                 "name_zh": "從來沒買過的人",
                 "facts": "int_tag_facts_research",
-                "moves_with_clock": true,
+                "judged_at_as_of": false,
                 "evidence_fields": [
                     "n",
                     "joined_at"
@@ -475,7 +475,7 @@
                 "name_en": "None of the four",
                 "name_zh": "其他",
                 "facts": "int_tag_facts_research",
-                "moves_with_clock": true,
+                "judged_at_as_of": false,
                 "evidence_fields": [
                     "n"
                 ],
@@ -498,7 +498,7 @@
                 "name_en": "Important – value",
                 "name_zh": "重要價值客戶",
                 "facts": "int_tag_facts_value",
-                "moves_with_clock": false,
+                "judged_at_as_of": true,
                 "evidence_fields": [
                     "recency_days",
                     "recency_median",
@@ -515,7 +515,7 @@
                 "name_en": "Important – grow",
                 "name_zh": "重要發展客戶",
                 "facts": "int_tag_facts_value",
-                "moves_with_clock": false,
+                "judged_at_as_of": true,
                 "evidence_fields": [
                     "recency_days",
                     "recency_median",
@@ -532,7 +532,7 @@
                 "name_en": "Important – keep",
                 "name_zh": "重要保持客戶",
                 "facts": "int_tag_facts_value",
-                "moves_with_clock": false,
+                "judged_at_as_of": true,
                 "evidence_fields": [
                     "recency_days",
                     "recency_median",
@@ -549,7 +549,7 @@
                 "name_en": "Important – win back",
                 "name_zh": "重要挽留客戶",
                 "facts": "int_tag_facts_value",
-                "moves_with_clock": false,
+                "judged_at_as_of": true,
                 "evidence_fields": [
                     "recency_days",
                     "recency_median",
@@ -566,7 +566,7 @@
                 "name_en": "General – value",
                 "name_zh": "一般價值客戶",
                 "facts": "int_tag_facts_value",
-                "moves_with_clock": false,
+                "judged_at_as_of": true,
                 "evidence_fields": [
                     "recency_days",
                     "recency_median",
@@ -583,7 +583,7 @@
                 "name_en": "General – grow",
                 "name_zh": "一般發展客戶",
                 "facts": "int_tag_facts_value",
-                "moves_with_clock": false,
+                "judged_at_as_of": true,
                 "evidence_fields": [
                     "recency_days",
                     "recency_median",
@@ -600,7 +600,7 @@
                 "name_en": "General – keep",
                 "name_zh": "一般保持客戶",
                 "facts": "int_tag_facts_value",
-                "moves_with_clock": false,
+                "judged_at_as_of": true,
                 "evidence_fields": [
                     "recency_days",
                     "recency_median",
@@ -617,7 +617,7 @@
                 "name_en": "General – win back",
                 "name_zh": "一般挽留客戶",
                 "facts": "int_tag_facts_value",
-                "moves_with_clock": false,
+                "judged_at_as_of": true,
                 "evidence_fields": [
                     "recency_days",
                     "recency_median",
@@ -648,7 +648,7 @@
                 "name_en": "High value",
                 "name_zh": "高價值",
                 "facts": "int_tag_facts_value",
-                "moves_with_clock": false,
+                "judged_at_as_of": true,
                 "evidence_fields": [
                     "net_365d_minor",
                     "high_min_minor"
@@ -661,7 +661,7 @@
                 "name_en": "Mid value",
                 "name_zh": "中價值",
                 "facts": "int_tag_facts_value",
-                "moves_with_clock": false,
+                "judged_at_as_of": true,
                 "evidence_fields": [
                     "net_365d_minor",
                     "mid_min_minor"
@@ -674,7 +674,7 @@
                 "name_en": "Low value",
                 "name_zh": "低價值",
                 "facts": "int_tag_facts_value",
-                "moves_with_clock": false,
+                "judged_at_as_of": true,
                 "evidence_fields": [
                     "net_365d_minor"
                 ],
@@ -686,7 +686,7 @@
                 "name_en": "No value yet",
                 "name_zh": "無消費",
                 "facts": "int_tag_facts_value",
-                "moves_with_clock": false,
+                "judged_at_as_of": true,
                 "evidence_fields": [
                     "net_365d_minor"
                 ],

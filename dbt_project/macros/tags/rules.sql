@@ -58,10 +58,15 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# When the tag begins and ends within its row of facts; null where the rule does not apply. #}
+{# When the tag begins and ends within its row of facts. A beginning that comes out as null is
+   none, an end that does is that of the facts. #}
 {% macro tag_begins(group, tag) -%}
-    {%- if "from" in tag -%}greatest({{ tag_moment(group, tag["from"]) }}, facts_from)
-    {%- else -%}facts_from{%- endif -%}
+    {%- if "from" in tag -%}
+        {%- set begins = tag_moment(group, tag["from"]) -%}
+        case when {{ begins }} is not null then greatest({{ begins }}, facts_from) end
+    {%- else -%}
+        facts_from
+    {%- endif -%}
 {%- endmacro %}
 {% macro tag_ends(group, tag) -%}
     {%- set ends = ["facts_until"] -%}

@@ -118,7 +118,7 @@ select
     case when states.n = 1 then cycles.cycle_days end as cycle_days,
     states.last_nps,
     states.last_dislike_kind,
-    members.joined_at,
+    coalesce(members.joined_at, members.starts_at) as joined_at,
     states.last_dislike_at
 from states
 inner join members on states.member_id = members.member_id

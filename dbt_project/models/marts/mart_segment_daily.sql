@@ -16,7 +16,7 @@ tags as (
         '{{ tag["name_en"] | replace("'", "''") }}' as name_en,
         '{{ tag["name_zh"] }}' as name_zh,
         {{ group["exclusive"] }} as is_exclusive,
-        {{ tag["moves_with_clock"] }} as moves_with_clock,
+        {{ tag["judged_at_as_of"] }} as judged_at_as_of,
         {{ is_known }} as is_known
     {% if not (loop.last and is_last_group) %}union all{% endif %}
     {% endfor %}
@@ -98,8 +98,8 @@ select
     cast(null as bigint) as reachable,
     case when is_known then cast(active_90d as bigint) end as active_90d,
     case when is_known then cast(net_30d_minor as bigint) end as net_30d_minor,
-    case when is_known and moves_with_clock then cast(entered as bigint) end as entered,
-    case when is_known and moves_with_clock then cast(left_members as bigint) end as left_members,
+    case when is_known and not judged_at_as_of then cast(entered as bigint) end as entered,
+    case when is_known and not judged_at_as_of then cast(left_members as bigint) end as left_members,
 
     -- rates
     case when is_known then cast(repeat_buyers_365d as bigint) end
@@ -117,8 +117,8 @@ select
     'source_absent' as reachable_basis,
     case
         when not is_known then 'source_absent'
-        when moves_with_clock then 'observed'
-        else 'judged_at_as_of'
+        when judged_at_as_of then 'judged_at_as_of'
+        else 'observed'
     end as entered_basis,
 
     {{ run_columns() }}

@@ -36,7 +36,7 @@ GROUP: Document = {
     "name_en": "Mood",
     "name_zh": "心情",
     "exclusive": True,
-    "moves_with_clock": True,
+    "judged_at_as_of": True,
     "facts": "int_tag_facts_mood",
     "inputs": ["orders", "refunds"],
     "requires": ["orders"],
@@ -101,7 +101,7 @@ def test_a_tag_inherits_from_its_group_and_from_the_defaults(
     assert (glad.owner, calm.owner) == ("crm", "research")
     assert glad.facts == calm.facts == "int_tag_facts_mood"
     assert glad.exclusive
-    assert glad.moves_with_clock
+    assert glad.judged_at_as_of
     assert glad.description_en == "Bought lately."
     assert calm.rule is None
 
