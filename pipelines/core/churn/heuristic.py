@@ -52,6 +52,7 @@ class HazardTable:
     overall: Floats
     days_next_year: Floats
     mean_net: float
+    cycle: float
     cutoffs: tuple[int, ...]
 
     def survival_at(self, cells: Cells, days: int) -> Floats:
@@ -60,9 +61,8 @@ class HazardTable:
         return stay
 
 
-def cells_of(snapshot: Snapshot) -> Cells:
+def cells_of(snapshot: Snapshot, brand: float) -> Cells:
     """The table's cell of each buyer; a cycle leans on the brand's until four purchase days."""
-    brand = brand_cycle(snapshot)
     weight = np.where(snapshot.n >= 4, 1.0, (snapshot.n - 1) / (snapshot.n + 2))
     cycle = np.clip(weight * snapshot.mean_gap + (1 - weight) * brand, *CYCLE_RANGE)
     count = np.searchsorted(COUNTS, snapshot.n, side="right") - 1
@@ -89,7 +89,8 @@ def learn(history: History, as_of: int) -> HazardTable:
     cutoffs = cutoffs_before(history, as_of)
     for cutoff in cutoffs:
         snapshot = history.at(cutoff)
-        happened, exposed = _count(snapshot, cells_of(snapshot).index, as_of - cutoff, cells)
+        cell = cells_of(snapshot, brand_cycle(snapshot)).index
+        happened, exposed = _count(snapshot, cell, as_of - cutoff, cells)
         events += happened
         at_risk += exposed
     shape = (len(COUNTS), len(RATIOS), len(EDGES))
@@ -103,6 +104,7 @@ def learn(history: History, as_of: int) -> HazardTable:
         overall=_survival(overall[None, :], seen)[0],
         days_next_year=_days_next_year(history, as_of, cutoffs, cells),
         mean_net=float(history.net.mean()) if len(history.net) else 0.0,
+        cycle=brand_cycle(history.at(as_of)),
         cutoffs=cutoffs,
     )
 
@@ -148,7 +150,7 @@ def _days_next_year(history: History, as_of: int, cutoffs: tuple[int, ...], cell
     days, members = np.zeros(cells), np.zeros(cells)
     for cutoff in cutoffs:
         snapshot = history.at(cutoff)
-        cell = cells_of(snapshot).index
+        cell = cells_of(snapshot, brand_cycle(snapshot)).index
         days += np.bincount(cell, history.days_within(snapshot, HORIZON), cells)
         members += np.bincount(cell, minlength=cells)
     overall = days.sum() / max(members.sum(), 1.0)

@@ -59,21 +59,18 @@ class Snapshot:
 class History:
     """Purchase days of customers, sorted by customer, then day.
 
-    Customer i owns rows `offsets[i]` to `offsets[i + 1]`; `net` is in minor units.
+    Customer i owns rows `offsets[i]` to `offsets[i + 1]`; `net` is in minor units. `start` is the
+    brand's first purchase day, also where only some of its customers are looked at.
     """
 
     ids: pa.Array
     offsets: Ints
     day: npt.NDArray[np.int32]
     net: Floats
+    start: int
 
     def __len__(self) -> int:
         return len(self.ids)
-
-    @property
-    def start(self) -> int:
-        """The first purchase day of anybody; 0 in an empty history."""
-        return int(self.day.min()) if len(self.day) else 0
 
     @cached_property
     def _net_before(self) -> Floats:
@@ -101,11 +98,47 @@ class History:
         within: Ints = (seen[self.offsets[1:]] - seen[self.offsets[:-1]])[snapshot.row]
         return within
 
+    def part(self, begin: int, end: int) -> History:
+        """The customers `begin` to `end`, as a view."""
+        first, last = int(self.offsets[begin]), int(self.offsets[end])
+        return History(
+            self.ids.slice(begin, end - begin),
+            self.offsets[begin : end + 1] - first,
+            self.day[first:last],
+            self.net[first:last],
+            self.start,
+        )
+
+    def choose(self, customers: Ints) -> History:
+        """The history of some customers, given by ascending index."""
+        counts = np.diff(self.offsets)[customers]
+        offsets = np.concatenate([[0], np.cumsum(counts)])
+        rows = np.arange(offsets[-1]) + np.repeat(self.offsets[customers] - offsets[:-1], counts)
+        ids = self.ids.take(pa.array(customers))
+        return History(ids, offsets, self.day[rows], self.net[rows], self.start)
+
+    def sample(self, size: int) -> History:
+        """At most `size` customers, drawn the same way each time."""
+        if len(self) <= size:
+            return self
+        drawn = np.random.default_rng(0).choice(len(self), size, replace=False)
+        return self.choose(np.sort(drawn).astype(np.int64))
+
+    def until(self, cutoff: int) -> History:
+        """What was known at the end of day `cutoff`: earlier purchase days, their customers."""
+        kept = self.day <= cutoff
+        seen = np.concatenate([[0], np.cumsum(kept, dtype=np.int64)])
+        counts = np.diff(seen[self.offsets])
+        customers = np.flatnonzero(counts)
+        offsets = np.concatenate([[0], np.cumsum(counts[customers])])
+        ids = self.ids.take(pa.array(customers))
+        return History(ids, offsets, self.day[kept], self.net[kept], self.start)
+
 
 def from_rows(ids: pa.Array, day: npt.NDArray[np.int32], net: Floats) -> History:
     """The history of rows sorted by id and day; rows of one customer and day become one."""
     if not len(ids):
-        return History(ids, np.zeros(1, np.int64), day, net)
+        return History(ids, np.zeros(1, np.int64), day, net, 0)
     new_id = np.ones(len(ids), bool)
     new_id[1:] = pc.not_equal(ids.slice(1), ids.slice(0, len(ids) - 1)).to_numpy(False)
     new_row = new_id.copy()
@@ -116,7 +149,8 @@ def from_rows(ids: pa.Array, day: npt.NDArray[np.int32], net: Floats) -> History
         day, new_id = day[rows], new_id[rows]
     starts = np.flatnonzero(new_id)
     names = ids.take(pa.array(rows[starts]))
-    return History(names, np.append(starts, len(day)).astype(np.int64), day, net)
+    offsets = np.append(starts, len(day)).astype(np.int64)
+    return History(names, offsets, day, net, int(day.min()))
 
 
 def read_purchase_days(source: pa.Table | Path, until: int) -> History:

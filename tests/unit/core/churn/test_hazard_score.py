@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.core.churn import heuristic
+from pipelines.core.churn.heuristic import EDGES
 from pipelines.core.churn.history import day_number, read_purchase_days
+from pipelines.core.churn.predictions import SCHEMA, quantile
 from pipelines.core.churn.reasons import Reason
-from pipelines.core.churn.score import EDGES, SCHEMA, quantile, score
+from pipelines.core.churn.score import score
 
 TZ = "Asia/Shanghai"
 AS_OF = datetime(2025, 1, 1, 16, tzinfo=UTC)  # the end of 2025-01-01 in Shanghai
@@ -77,7 +79,10 @@ def test_next_order_is_expected_within_the_rhythm_or_not_at_all() -> None:
 def test_reasons_name_the_rhythm_and_the_direction() -> None:
     scores = score(brand(), AS_OF, TZ).to_pylist()
     regular = [Reason.parse(text) for text in scores[15]["reasons"]]
-    assert Reason(False, "frequency", "has bought on 21 days", "至今在 21 天買過") in regular
+    assert (
+        Reason(False, "frequency", "has bought on 21 days in 415 days", "415 天內有 21 天買過")
+        in regular
+    )
     once = {r.code: r for r in (Reason.parse(text) for text in scores[0]["reasons"])}
     assert once["one_time"].raises
 
@@ -165,7 +170,8 @@ def test_hazards_count_only_what_was_over_by_as_of() -> None:
         day_number(TODAY) - 150,
         day_number(TODAY) - 180,
     )
-    cells = heuristic.cells_of(history.at(table.cutoffs[0]))
+    snapshot = history.at(table.cutoffs[0])
+    cells = heuristic.cells_of(snapshot, heuristic.brand_cycle(snapshot))
     # of the four cut-offs only the newest saw the purchase within 90 days, and all of it
     assert table.survival_at(cells, 60)[0] > 0.95
     assert table.survival_at(cells, 90)[0] < 0.2

@@ -1,0 +1,100 @@
+"""Any purchase history in three columns: `customer_id`, `purchased_at`, `net`, CSV or Parquet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+
+from pipelines.core.churn.history import History, from_rows
+from pipelines.core.errors import UsageError
+
+COLUMNS = ("customer_id", "purchased_at", "net")
+REMEDY = (
+    "give a CSV or Parquet file with the columns customer_id, purchased_at (an instant or day) "
+    "and net (a number, major units; refunds negative)"
+)
+#: An offset or Z at the end of a text says that it is an instant, not a local time.
+OFFSET = "(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
+MAJOR = 100
+
+
+def read_history(path: Path, business_tz: str = "UTC") -> History:
+    """The purchase days in a file: customer and local day with positive net.
+
+    Instants with an offset are cut into days in `business_tz`, local times as they stand. Rows
+    without a customer are left out.
+
+    Raises:
+        UsageError: no such file, not such columns, or values that are no instants or numbers.
+    """
+    if not path.is_file():
+        message = f"no file {path}"
+        raise UsageError(message, REMEDY)
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        rows = _rows(connection, path)
+        _check(rows, path)
+        days = rows.query(
+            "purchases",
+            f"""
+            select customer_id, (local - date '1970-01-01')::integer as day,
+                   (sum(round(net, 4)::decimal(38, 4)) * {MAJOR})::double as net
+            from (
+                select customer_id, net,
+                       coalesce(at_local, at_instant at time zone '{_quoted(business_tz)}')::date
+                           as local
+                from purchases
+                where customer_id is not null
+            )
+            group by all
+            having sum(round(net, 4)::decimal(38, 4)) > 0
+            order by all
+            """,  # noqa: S608 — a constant and a quoted name
+        ).to_arrow_table()
+    ids = days["customer_id"].combine_chunks()
+    return from_rows(ids, days["day"].to_numpy(), days["net"].to_numpy())
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, path: Path) -> duckdb.DuckDBPyRelation:
+    """The file's rows, each with what could be read of it."""
+    try:
+        if path.suffix == ".parquet":
+            file = connection.read_parquet(str(path))
+        else:
+            file = connection.read_csv(str(path), header=True, all_varchar=True)
+    except duckdb.Error as error:
+        message = f"cannot read {path.name}: {str(error).splitlines()[0]}"
+        raise UsageError(message, REMEDY) from error
+    if missing := [name for name in COLUMNS if name not in file.columns]:
+        message = f"{path.name} has no column {', '.join(missing)}"
+        raise UsageError(message, REMEDY)
+    return file.project(
+        f"""
+        nullif(trim(customer_id::varchar), '') as customer_id,
+        purchased_at::varchar as purchased_text,
+        net::varchar as net_text,
+        regexp_matches(trim(purchased_at::varchar), '{OFFSET}')
+            and length(trim(purchased_at::varchar)) > 10 as is_instant,
+        case when is_instant then try_cast(purchased_at::varchar as timestamptz) end as at_instant,
+        case when not is_instant then try_cast(purchased_at::varchar as timestamp) end as at_local,
+        try_cast(net::varchar as double) as net
+        """
+    )
+
+
+def _check(rows: duckdb.DuckDBPyRelation, path: Path) -> None:
+    wrong = (
+        ("purchased_at", "an instant", "at_local is null and at_instant is null", "purchased_text"),
+        ("net", "a number", "net is null or not isfinite(net)", "net_text"),
+    )
+    for column, kind, condition, text in wrong:
+        found = rows.filter(f"customer_id is not null and ({condition})")
+        ((count, first),) = found.aggregate(f"count(*), min({text})").fetchall()
+        if count:
+            message = f"{path.name}: {column} is not {kind} in {count} rows, such as {first!r}"
+            raise UsageError(message, REMEDY)
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")

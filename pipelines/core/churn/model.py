@@ -1,0 +1,92 @@
+"""The churn model: who ranks where, at which level, when they come back, what they bring, why.
+
+The level is the buy-till-you-die model's mean over today's customers, moved by the season where
+one is known. Learning stands in `learn.py`, files in `registry.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from scipy.special import expit
+
+from pipelines.core.churn import season
+from pipelines.core.churn.btyd import Customers, ParetoNBD
+from pipelines.core.churn.curve import Curve
+from pipelines.core.churn.explain import Reading, Subject
+from pipelines.core.churn.heuristic import EDGES, HORIZON
+from pipelines.core.churn.history import Floats, History, Snapshot
+from pipelines.core.churn.linear import OFFSET
+from pipelines.core.churn.numbers import shift_to
+from pipelines.core.churn.predictions import Predictions
+from pipelines.core.churn.ranker import Ranker
+from pipelines.core.churn.reasons import top_reasons
+from pipelines.core.churn.spend import YEAR, Spend
+
+#: Customers that fix the level of a score.
+LEVEL_SAMPLE = 200_000
+#: Most that the chance to buy at all may stretch the days expected of a year.
+STRETCH = 5.0
+
+
+@dataclass(frozen=True)
+class ChurnModel:
+    """A fitted model, a pure value. `cutoff` is the day it was trained on, `start` the brand's."""
+
+    cutoff: int
+    start: int
+    cutoffs: tuple[int, ...]
+    rows: int
+    ranker: Ranker
+    observed: tuple[season.Observed, ...]
+    curve: Curve
+    spend: Spend
+    reading: Reading
+
+    def season(self, cutoff: int) -> season.Forecast:
+        """The shift to expect of the 90 days after `cutoff`."""
+        return season.forecast(self.observed, cutoff, self.start, HORIZON)
+
+    def level(self, history: History, cutoff: int, extras: pa.Table | None = None) -> float:
+        """What to add to every customer's log-odds at `cutoff`."""
+        sample = history.sample(LEVEL_SAMPLE)
+        features = self.ranker.features(sample, sample.at(cutoff), extras)
+        mean = float(expit(features[OFFSET]).mean())
+        return shift_to(self.ranker.odds(features), mean) + self.season(cutoff).shift
+
+    def silent(self, history: History, cutoff: int, extras: pa.Table | None = None) -> Floats:
+        """P(no purchase day in the next 90 days) of each buyer at `cutoff`."""
+        features = self.ranker.features(history, history.at(cutoff), extras)
+        odds = self.ranker.odds(features) + self.level(history, cutoff, extras)
+        p: Floats = expit(odds)
+        return p
+
+    def predict(
+        self, history: History, snapshot: Snapshot, extras: pa.Table | None, level: float
+    ) -> Predictions:
+        """What is predicted of each buyer, and why; `level` comes from all of them."""
+        features = self.ranker.features(history, snapshot, extras)
+        silent = expit(self.ranker.odds(features) + level)
+        shape = self.ranker.btyd.survival(Customers.of(snapshot), EDGES)
+        subject = Subject(snapshot, features)
+        days = days_ahead(self.ranker.btyd, snapshot, silent, YEAR)
+        return Predictions(
+            survival=self.curve.survival(shape, snapshot.n == 1, silent),
+            net=self.spend.a_year(snapshot, days),
+            reasons=top_reasons(
+                self.reading.contributions(subject),
+                self.reading.phrases,
+                self.reading.facts(subject),
+            ),
+        )
+
+
+def days_ahead(btyd: ParetoNBD, snapshot: Snapshot, silent: Floats, horizon: int) -> Floats:
+    """Purchase days expected in `horizon` days, given P(silent for the first 90)."""
+    customers = Customers.of(snapshot)
+    base = 1 - btyd.survival(customers, [HORIZON])[:, 0]
+    stretch = np.minimum((1 - silent) / np.maximum(base, 1e-6), STRETCH)
+    days: Floats = btyd.expected_days(customers, horizon) * stretch
+    return days

@@ -1,0 +1,169 @@
+"""Versions of the model as files: written once, hashed, chosen by a pointer.
+
+A version is a folder with `model.json`, the trees as LightGBM's text, the card and its plot, and
+`manifest.json` with the hash of each, written last. Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipelines.core.churn.btyd import ParetoNBD
+from pipelines.core.churn.card import calibration_plot
+from pipelines.core.churn.curve import Curve
+from pipelines.core.churn.explain import Reading
+from pipelines.core.churn.extras import Encoder
+from pipelines.core.churn.history import EPOCH
+from pipelines.core.churn.linear import Correction
+from pipelines.core.churn.model import ChurnModel
+from pipelines.core.churn.ranker import Ranker
+from pipelines.core.churn.season import Observed
+from pipelines.core.churn.spend import Spend
+from pipelines.core.churn.trees import Trees
+from pipelines.core.errors import HuitouError, UsageError
+from pipelines.core.files import read_json, sha256, write_json, write_text
+
+FORMAT = 1
+MODEL, WITH_TREES, TREES_ALONE = "model.json", "with_trees.txt", "trees_alone.txt"
+CARD, PLOT, MANIFEST, CURRENT = "card.json", "calibration.svg", "manifest.json", "current.json"
+
+
+class ModelError(HuitouError):
+    """A version that is not what was written, or that this release cannot read."""
+
+
+def save(model: ChurnModel, card: dict[str, Any], root: Path) -> str:
+    """Write a version below `root` and return its name: the day it was trained, and its hash.
+
+    The same model again is the same version; its first card stays.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=root, prefix=".writing-"))
+    try:
+        write_json(folder / MODEL, _to_json(model))
+        write_text(folder / WITH_TREES, model.ranker.with_trees.text)
+        write_text(folder / TREES_ALONE, model.ranker.trees_alone.text)
+        parts = "".join(sha256(folder / name) for name in (MODEL, WITH_TREES, TREES_ALONE))
+        day = (EPOCH + timedelta(days=model.cutoff)).isoformat()
+        version = f"{day}-{hashlib.sha256(parts.encode()).hexdigest()[:8]}"
+        write_json(folder / CARD, {"version": version, **card})
+        plot = calibration_plot(card.get("backtest", {}).get("calibration", []))
+        write_text(folder / PLOT, plot)
+        files = {path.name: sha256(path) for path in sorted(folder.iterdir())}
+        write_json(folder / MANIFEST, {"format": FORMAT, "version": version, "files": files})
+        if not (root / version).exists():
+            folder.rename(root / version)
+        return version
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def versions(root: Path) -> list[str]:
+    """The versions below `root`, oldest first."""
+    return sorted(path.parent.name for path in root.glob(f"[!.]*/{MANIFEST}"))
+
+
+def load(root: Path, version: str, threads: int = 2) -> ChurnModel:
+    """The model of a version.
+
+    Raises:
+        UsageError: there is no such version.
+        ModelError: a file is missing or not the one that was written.
+    """
+    folder = _folder(root, version)
+    manifest = read_json(folder / MANIFEST)
+    for name, written in manifest["files"].items():
+        if not (folder / name).is_file() or sha256(folder / name) != written:
+            message = f"{name} of model {version} is not the file that was written"
+            raise ModelError(message, "choose another with `huitou model use`, or train anew")
+    if manifest["format"] != FORMAT:
+        message = f"model {version} is of format {manifest['format']}, this release reads {FORMAT}"
+        raise ModelError(message, "train a model with this release")
+    texts = [(folder / name).read_text(encoding="utf-8") for name in (WITH_TREES, TREES_ALONE)]
+    return _from_json(read_json(folder / MODEL), texts, threads)
+
+
+def card_of(root: Path, version: str) -> dict[str, Any]:
+    """The card of a version.
+
+    Raises:
+        UsageError: there is no such version.
+    """
+    found: dict[str, Any] = read_json(_folder(root, version) / CARD)
+    return found
+
+
+def use(root: Path, version: str) -> None:
+    """Serve a version from the next score on; the way back is the same call.
+
+    Raises:
+        UsageError: there is no such version.
+        ModelError: a file of it is missing or not the one that was written.
+    """
+    load(root, version)
+    write_json(root / CURRENT, {"version": version})
+
+
+def served(root: Path) -> str | None:
+    """The version in use; None while the hazard table serves."""
+    pointer = root / CURRENT
+    return str(read_json(pointer)["version"]) if pointer.exists() else None
+
+
+def _folder(root: Path, version: str) -> Path:
+    known = versions(root)
+    if version not in known:
+        message = f"no model version {version!r}"
+        remedy = f"one of {', '.join(known)}" if known else "train one with a run first"
+        raise UsageError(message, remedy)
+    return root / version
+
+
+def _to_json(model: ChurnModel) -> dict[str, Any]:
+    ranker = model.ranker
+    return {
+        "cutoff": model.cutoff,
+        "start": model.start,
+        "cutoffs": list(model.cutoffs),
+        "rows": model.rows,
+        "btyd": asdict(ranker.btyd),
+        "correction": {name: values.tolist() for name, values in vars(ranker.correction).items()},
+        "features": list(ranker.trees_alone.names),
+        "encoder": ranker.encoder.to_json(),
+        "observed": [asdict(each) for each in model.observed],
+        "curve": model.curve.ratio.tolist(),
+        "spend": asdict(model.spend),
+        "reading": model.reading.to_json(),
+    }
+
+
+def _from_json(value: dict[str, Any], texts: list[str], threads: int) -> ChurnModel:
+    names = tuple(value["features"])
+    with_trees, trees_alone = (Trees(text, names) for text in texts)
+    ranker = Ranker(
+        btyd=ParetoNBD(**value["btyd"]),
+        correction=Correction(**{k: np.array(v) for k, v in value["correction"].items()}),
+        with_trees=with_trees,
+        trees_alone=trees_alone,
+        encoder=Encoder.from_json(value["encoder"]),
+        threads=threads,
+    )
+    return ChurnModel(
+        cutoff=value["cutoff"],
+        start=value["start"],
+        cutoffs=tuple(value["cutoffs"]),
+        rows=value["rows"],
+        ranker=ranker,
+        observed=tuple(Observed(**each) for each in value["observed"]),
+        curve=Curve(np.array(value["curve"])),
+        spend=Spend(**value["spend"]),
+        reading=Reading.from_json(value["reading"]),
+    )

@@ -1,0 +1,85 @@
+"""One retraining: from purchase days to a version that serves, or the reason why it does not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipelines.core.churn import registry
+from pipelines.core.churn.backtest import Verdict, backtest, judge
+from pipelines.core.churn.card import card
+from pipelines.core.churn.extras import AT, INSTANT, KEY, Extras
+from pipelines.core.churn.history import EPOCH, History, day_number, read_purchase_days
+from pipelines.core.churn.learn import Settings, cutoffs_of, learn, sample_for
+from pipelines.core.churn.score import is_sufficient
+from pipelines.core.clock import as_of_for, business_day
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """What a retraining came to; `version` is None where there was too little to learn from."""
+
+    verdict: Verdict
+    version: str | None = None
+    card: dict[str, Any] = field(default_factory=dict)
+
+
+def retrain(
+    purchase_days: pa.Table | Path,
+    as_of: datetime,
+    business_tz: str,
+    root: Path,
+    extras: Extras | None = None,
+    settings: Settings | None = None,
+) -> Retrained:
+    """Learn a version, try it on past cut-offs, keep it below `root`, and serve it if it is good.
+
+    A version that is not promoted is kept too: `registry.use` may still choose it.
+    """
+    settings = settings or Settings()
+    history, today = _read(purchase_days, as_of, business_tz)
+    if not is_sufficient(history, today):
+        return Retrained(Verdict(False, "too few buyers or days of history to learn from"))
+    history = sample_for(history, today, settings)
+    model = learn(history, today, extras, settings)
+    if model is None:
+        return Retrained(Verdict(False, "no past cut-off with enough buyers to learn from"))
+    name = registry.served(root)
+    served = registry.load(root, name, settings.threads) if name else None
+    trials = backtest(history, today, served, extras, settings)
+    verdict = judge(trials)
+    made = {**card(model, trials, verdict), "tried_against": name}
+    version = registry.save(model, made, root)
+    if verdict.promoted:
+        registry.use(root, version)
+    return Retrained(verdict, version, made)
+
+
+def training_entities(
+    purchase_days: pa.Table | Path,
+    as_of: datetime,
+    business_tz: str,
+    settings: Settings | None = None,
+) -> pa.Table:
+    """`member_id` and `event_timestamp` of every row that `retrain` would learn from.
+
+    Joined point in time with the feature log, it is the table of `Extras`.
+    """
+    history, today = _read(purchase_days, as_of, business_tz)
+    sample = sample_for(history, today, settings or Settings())
+    parts = []
+    for cutoff in (today, *cutoffs_of(sample, today)):
+        row = sample.at(cutoff).row
+        instant = pa.scalar(as_of_for(EPOCH + timedelta(days=cutoff), business_tz), INSTANT)
+        at = pa.repeat(instant, len(row))
+        parts.append(pa.table({KEY: sample.ids.take(pa.array(row)), AT: at}))
+    return pa.concat_tables(parts)
+
+
+def _read(purchase_days: pa.Table | Path, as_of: datetime, business_tz: str) -> tuple[History, int]:
+    today = day_number(business_day(as_of, business_tz))
+    return read_purchase_days(purchase_days, today), today
