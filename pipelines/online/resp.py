@@ -186,10 +186,9 @@ class AsyncConnection:
         """
         line = self._line
         try:
-            async with asyncio.timeout(self._timeout_s):
-                if line is None or line.closed:
-                    line = await self._open()
-                return await line.request(data, count)
+            if line is None or line.closed:
+                line = await self._open()
+            return await line.request(data, count)
         except OSError as error:  # a time-out is one; what comes later on this line is lost with it
             if line:
                 line.close()
@@ -214,11 +213,12 @@ class AsyncConnection:
     async def _connect(self) -> _Line:
         address, loop = self._address, asyncio.get_running_loop()
         async with asyncio.timeout(self._timeout_s):
+            line = _Line(self._timeout_s)
             if address.path:
-                _, line = await loop.create_unix_connection(_Line, address.path)
+                await loop.create_unix_connection(lambda: line, address.path)
             else:
-                _, line = await loop.create_connection(
-                    _Line, address.host, address.port, ssl=address.context()
+                await loop.create_connection(
+                    lambda: line, address.host, address.port, ssl=address.context()
                 )
             if greeting := address.greeting():
                 refused(address, await line.request(b"".join(greeting), len(greeting)))
@@ -230,13 +230,21 @@ class _Waiting:
     answer: asyncio.Future[list[Reply]]
     count: int
     replies: list[Reply]
+    deadline: float
 
 
 class _Line(asyncio.Protocol):
-    """Hands each run of replies to the request that waits for it."""
+    """Hands each run of replies to the request that waits for it.
 
-    def __init__(self) -> None:
+    What requests ask within one turn of the event loop goes out in one piece, and the first one
+    waiting is watched for all: replies come in order, so no other can be late before it is.
+    """
+
+    def __init__(self, timeout_s: float) -> None:
         self.closed = False
+        self._timeout_s = timeout_s
+        self._out: list[bytes] = []
+        self._watch: asyncio.TimerHandle | None = None
         self._reader = hiredis.Reader()
         self._waiting: deque[_Waiting] = deque()
         self._transport: asyncio.Transport | None = None
@@ -246,10 +254,32 @@ class _Line(asyncio.Protocol):
         answer: asyncio.Future[list[Reply]] = self._loop.create_future()
         if self.closed or self._transport is None:
             answer.set_exception(ConnectionResetError())
-        else:
-            self._waiting.append(_Waiting(answer, count, []))
-            self._transport.write(data)
+            return answer
+        deadline = self._loop.time() + self._timeout_s
+        self._waiting.append(_Waiting(answer, count, [], deadline))
+        if not self._out:
+            self._loop.call_soon(self._send)
+        self._out.append(data)
+        if self._watch is None:
+            self._watch = self._loop.call_at(deadline, self._check)
         return answer
+
+    def _send(self) -> None:
+        out, self._out = self._out, []
+        if self._transport and not self.closed:
+            self._transport.write(b"".join(out))
+
+    def _check(self) -> None:
+        """Give up on the line if its first request is late; else look again when it would be."""
+        self._watch = None
+        if not self._waiting:
+            return
+        deadline = self._waiting[0].deadline
+        if deadline > self._loop.time():
+            self._watch = self._loop.call_at(deadline, self._check)
+        else:
+            self._fail(TimeoutError())
+            self.close()
 
     def close(self) -> None:
         self.closed = True
@@ -275,10 +305,15 @@ class _Line(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
+        if self._watch:
+            self._watch.cancel()
+        self._fail(exc or ConnectionResetError())
+
+    def _fail(self, error: Exception) -> None:
         while self._waiting:
             answer = self._waiting.popleft().answer
             if not answer.done():
-                answer.set_exception(exc or ConnectionResetError())
+                answer.set_exception(error)
 
 
 def unavailable(address: Address, error: BaseException) -> StoreUnavailableError:
