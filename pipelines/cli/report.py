@@ -62,6 +62,7 @@ def _rows(brand: Brand) -> Table:
     """Rows by table over all loads."""
     table = Table("table", "read", "accepted", "new", "unchanged", "quarantined", "reasons",
                   box=None, pad_edge=False)  # fmt: skip
+    table.columns[0].no_wrap = True
     for column in table.columns[1:6]:
         column.justify = "right"
     for row in summary(brand):

@@ -1,0 +1,122 @@
+"""A shop drawn, its nights run, one served; then the same again, and a file that is broken."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+Huitou = Callable[..., subprocess.CompletedProcess[str]]
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def demo(huitou: Huitou) -> str:
+    """What `huitou demo` prints; three nights of a small shop."""
+    return huitou("demo", "--members", "400", "--days", "160").stdout
+
+
+@pytest.fixture(scope="module")
+def brand(home: Path, demo: str) -> Path:
+    return home / "brands" / "demo"
+
+
+def last_night(brand: Path) -> date:
+    return max(date.fromisoformat(day.name) for day in (brand / "shop" / "landing").iterdir())
+
+
+def shown_member(demo: str) -> str:
+    return demo.split("\nmember ")[1].split(",", maxsplit=1)[0]
+
+
+def stored(brand: Path, *folders: str) -> dict[str, int]:
+    """Every Parquet file below the folders, with its size."""
+    return {
+        str(path.relative_to(brand)): path.stat().st_size
+        for folder in folders
+        for path in sorted((brand / folder).rglob("*.parquet"))
+    }
+
+
+def test_the_demo_counts_rows_rates_and_bands_and_answers_for_a_member(demo: str) -> None:
+    assert "accounted for" in demo
+    assert "user repurchase rate, 365d" in demo
+    assert "order repurchase rate, 365d" in demo
+    assert "active members, 90d" in demo
+    assert "churn risk, members by band" in demo
+    assert "member_orders_v1.last_order_at" in demo
+    for suggestion in ("huitou member", "make serve", "make dev"):
+        assert suggestion in demo
+
+
+def test_online_equals_the_log_for_every_member(huitou: Huitou, brand: Path) -> None:
+    answer = huitou("parity", "--brand", brand.name).stdout
+    rows = [line.split() for line in answer.splitlines() if line.startswith("member_")]
+    assert len(rows) == 6
+    for _, members, cells, differing, orphans, *_ in rows:
+        assert int(members.replace(",", "")) > 100
+        assert int(cells.replace(",", "")) > 100
+        assert (differing, orphans) == ("0", "0")
+
+
+def test_the_same_run_twice_adds_nothing_anywhere(huitou: Huitou, brand: Path) -> None:
+    before = stored(brand, "lake/raw", "lake/quarantine", "log")
+    day = last_night(brand).isoformat()
+
+    answer = huitou("run", "--brand", "demo", "--as-of", day, "--known-at", "as-of").stdout
+
+    assert stored(brand, "lake/raw", "lake/quarantine", "log") == before
+    assert "feature log: 0 changed rows, 0 tombstones; online store: 0 written, 0 deleted" in answer
+
+
+def test_a_broken_file_is_named_and_what_was_served_stays_served(
+    huitou: Huitou, brand: Path, demo: str
+) -> None:
+    landing, night = brand / "shop" / "landing", last_night(brand)
+    ask = ("member", shown_member(demo), "--brand", "demo", "--now", "as-of", "--json")
+    before = json.loads(huitou(*ask).stdout)
+    broken = landing / (night + timedelta(days=1)).isoformat()
+    shutil.copytree(landing / night.isoformat(), broken)
+    whole = (broken / "orders.csv.gz").read_bytes()
+    (broken / "orders.csv.gz").write_bytes(whole[: len(whole) // 2])
+    try:
+        words = ("run", "--brand", "demo", "--as-of", broken.name)
+        failed = huitou(*words, exit_code=4)
+
+        assert f"{broken.name}/orders.csv.gz" in failed.stderr
+        assert "truncated" in failed.stderr
+        assert "remedy" in failed.stderr
+        after = json.loads(huitou(*ask).stdout)
+        assert after["features"] == before["features"]
+        listed = huitou("quarantine", "list", "--brand", "demo").stdout
+        assert f"{broken.name}/orders.csv.gz" in listed
+    finally:
+        shutil.rmtree(broken)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("run", "--as-of", "2025-02-30"), "is not a date"),
+        (("run", "--as-of", "2025-02-28", "--source", "nowhere", "--landing", "."), "no adapter"),
+        (
+            ("run", "--as-of", "2025-02-28", "--source", "shop", "--landing", "not/there"),
+            "does not exist",
+        ),
+        (("member", "M1", "--brand", "nobody"), "nobody"),
+        (("run", "--as-of", "2025-02-28", "--brand", "Not A Name"), "cannot name a brand"),
+    ],
+    ids=["no-date", "no-source", "no-folder", "no-brand", "bad-name"],
+)
+def test_a_wrong_call_gets_one_error_with_its_remedy(
+    huitou: Huitou, words: tuple[str, ...], said: str
+) -> None:
+    failed = huitou(*words, exit_code=2)
+    assert said in failed.stderr
+    assert "remedy:" in failed.stderr
+    assert "Traceback" not in failed.stderr
