@@ -195,6 +195,7 @@ class FeatureLog:
     def _connect(self) -> duckdb.DuckDBPyConnection:
         db = self._database.cursor()
         db.execute("SET TimeZone = 'UTC'")
+        db.execute("SET enable_progress_bar = false")
         return db
 
     @cached_property

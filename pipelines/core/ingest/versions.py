@@ -87,6 +87,7 @@ def connect(scratch: Path) -> duckdb.DuckDBPyConnection:
     """A DuckDB that computes in UTC and spills into `scratch`."""
     connection = duckdb.connect()
     connection.execute("set timezone = 'UTC'")
+    connection.execute("set enable_progress_bar = false")
     connection.execute("set preserve_insertion_order = false")
     connection.execute(f"set temp_directory = '{scratch.as_posix()}'")
     return connection
