@@ -47,6 +47,8 @@ RELOAD_S = 0.5
 RETRY_S = 1
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 MEMBERS = b"/v1/members/"
+REQUEST_LINE = ("at", "who", "method", "route", "status", "ms", "request_id")
+READ_LINE = ("at", "who", "service", "members", "status", "request_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,8 @@ class Gateway:
         self._metrics = Metrics(lambda: len(self._under_way))
         self.reader = reader
         self._reloader = Reloader(brand, reader, self._metrics)
-        self._requests = Journal(None)
-        self._reads = Journal(brand.root / "audit")
+        self._requests = Journal(REQUEST_LINE, None)
+        self._reads = Journal(READ_LINE, brand.root / "audit")
         self._ids = itertools.count(1)
         self._run = os.urandom(4).hex()
         clock = clock or SystemClock()
@@ -163,20 +165,15 @@ class Gateway:
 
     def _note(self, exchange: Exchange, template: str, status: int) -> None:
         """Count and log the request: no member, no path, no query."""
-        seconds = time.perf_counter() - exchange.request.began
+        request, caller = exchange.request, exchange.authenticated
+        seconds, now = time.perf_counter() - request.began, datetime.now(UTC)
+        who = caller.who if caller else None
         self._metrics.answered(template, status, seconds)
-        line = {
-            "at": datetime.now(UTC),
-            "who": exchange.authenticated.who if exchange.authenticated else None,
-            "status": status,
-            "request_id": exchange.request.id,
-        }
         if exchange.members:
-            read = {"service": exchange.service, "members": exchange.members}
-            self._reads.add(line | read)
+            self._reads.add((now, who, exchange.service, exchange.members, status, request.id))
         if self.settings.request_log:
-            shape = {"method": exchange.request.method, "route": template}
-            self._requests.add(line | shape | {"ms": round(seconds * 1000, 2)})
+            ms = round(seconds * 1000, 2)
+            self._requests.add((now, who, request.method, template, status, ms, request.id))
 
     def _id_of(self, request: Request) -> str:
         given = request.headers.get(b"x-request-id")

@@ -21,12 +21,13 @@ FLUSH_LINES = 2000
 class Journal:
     """Lines on their way to a file of the day, or to stderr where there is no folder."""
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, fields: tuple[str, ...], folder: Path | None) -> None:
+        self._fields = fields
         self._folder = folder
-        self._lines: list[dict[str, Any]] = []
+        self._lines: list[tuple[Any, ...]] = []
 
-    def add(self, line: dict[str, Any]) -> None:
-        """Take one line; it is written by the next `flush`."""
+    def add(self, line: tuple[Any, ...]) -> None:
+        """Take the values of one line; it is written by the next `flush`."""
         self._lines.append(line)
         if len(self._lines) >= FLUSH_LINES:
             self.flush()
@@ -37,7 +38,10 @@ class Journal:
             return
         lines, self._lines = self._lines, []
         data = b"".join(
-            orjson.dumps(line, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE)
+            orjson.dumps(
+                dict(zip(self._fields, line, strict=True)),
+                option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE,
+            )
             for line in lines
         )
         if self._folder is None:

@@ -87,10 +87,10 @@ class Reloader:
             self.live = renew[name]()
         except Exception:  # whatever is wrong with a file, the gateway goes on
             log.exception("%s cannot be read; what was in force stays so", name)
-            self._metrics.reloads.labels(name, "failed").inc()
+            self._metrics.reloaded(name, "failed")
         else:
             log.info("%s taken up", name)
-            self._metrics.reloads.labels(name, "done").inc()
+            self._metrics.reloaded(name, "done")
 
     def _with_catalog(self) -> Live:
         definitions = Definitions.of(Catalog.load(self._brand.catalog), self._reader)
