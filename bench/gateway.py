@@ -2,8 +2,8 @@
 
 `python -m bench.gateway` prints requests a second, latencies and their ratios: Feast's server as it
 comes, tuned (no access log, workers never restarted), and ours with keys, both logs and honest
-statuses on. Then batches of 100 members, a minute at half of our maximum, and memory. One view of
-7 features (2 Float64, 2 Int64, String, Bool, Array(String)) by member key, in Redis.
+statuses on, in turns. Then batches of 100 members, a minute at half of our maximum, and memory.
+One view of 7 features (2 Float64, 2 Int64, String, Bool, Array(String)) by member key, in Redis.
 """
 
 from __future__ import annotations
@@ -14,14 +14,17 @@ import os
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -81,24 +84,75 @@ online_store: {{type: redis, connection_string: "127.0.0.1:{port}"}}
 def main() -> None:
     """Run everything and print it."""
     parser = argparse.ArgumentParser(prog="bench.gateway", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=15.0, help="per measurement")
+    parser.add_argument("--seconds", type=float, default=15.0, help="a measurement, in all rounds")
+    parser.add_argument("--rounds", type=int, default=3, help="turns that the servers take")
     parser.add_argument("--steady", type=float, default=60.0, help="at half the maximum rate")
     parser.add_argument("--skip-feast", action="store_true", help="ours alone, while developing")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as text:
-        folder = Path(text)
-        with redis(folder) as port:
-            brand, token = prepare(folder, port)
-            report = {} if given.skip_feast else feast(folder, port, brand, given.seconds)
-            report |= ours(brand, port, token, given.seconds, given.steady)
-    show(report)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        port = stack.enter_context(redis(folder))
+        brand, token = prepare(folder, port)
+        servers = {"gateway": stack.enter_context(gateway(brand, port, token))}
+        if not given.skip_feast:
+            command = apply(folder, port, brand)
+            servers["feast"] = stack.enter_context(feast(command))
+            servers["feast_tuned"] = stack.enter_context(feast(command, *TUNED))
+        report = compare(servers, given.seconds / given.rounds, given.rounds)
+        ours = servers["gateway"]
+        report["gateway v1 batch"] = load(
+            ours, batches("/v1/members:batch", token), 4, given.seconds
+        )
+        rate = report["gateway"]["rps"] / 2
+        report["gateway steady"] = load(ours, singles(token), CONNECTIONS, given.steady, rate)
+        memory = {name: [one.memory_mb, memory_mb(one.pid)] for name, one in servers.items()}
+    show(report, memory, ours.ready_s)
+
+
+@dataclass
+class Server:
+    """A server under load: where it listens, what it takes, how it began."""
+
+    pid: int
+    port: int
+    token: str
+    ready_s: float
+    memory_mb: float = 0.0
+
+
+def compare(servers: dict[str, Server], seconds: float, rounds: int) -> dict[str, Any]:
+    """What each server did, in turns, so that other work on the machine falls on all alike."""
+    taken: dict[str, list[dict[str, Any]]] = {}
+    for server in servers.values():
+        load(server, singles(server.token), CONNECTIONS, 2)  # warm
+        server.memory_mb = memory_mb(server.pid)
+    for _ in range(rounds):
+        for name, server in servers.items():
+            found = load(server, singles(server.token), CONNECTIONS, seconds)
+            taken.setdefault(name, []).append(found)
+            many = batches("/get-online-features", server.token)
+            taken.setdefault(f"{name} batch", []).append(load(server, many, 4, seconds))
+    return {name: _together(found) for name, found in taken.items()}
+
+
+def _together(rounds: list[dict[str, Any]]) -> dict[str, Any]:
+    """The median round, number by number; failures of all rounds."""
+    numbers = ("rps", "p50_ms", "p99_ms", "max_ms", "cpu_us")
+    statuses: Counter[str] = Counter()
+    for found in rounds:
+        statuses.update(found["statuses"])
+    middle = {name: statistics.median(found[name] for found in rounds) for name in numbers}
+    dropped = sum(found["dropped"] for found in rounds)
+    return {**middle, "statuses": dict(statuses), "dropped": dropped}
 
 
 # -- the two servers ---------------------------------------------------------------
 
+TUNED = ("--no-access-log", "--max-requests", "10000000", "--max-requests-jitter", "0")
 
-def feast(folder: Path, port: int, brand: Brand, seconds: float) -> dict[str, Any]:
-    """`feast serve` as it comes and tuned."""
+
+def apply(folder: Path, port: int, brand: Brand) -> list[str]:
+    """Feast's definitions of the same view, applied; the command that works on them."""
     repo = folder / "repo"
     repo.mkdir()
     fields = ", ".join(f"Field(name={n!r}, dtype={t})" for n, (_, _, t) in FEATURES.items())
@@ -108,48 +162,32 @@ def feast(folder: Path, port: int, brand: Brand, seconds: float) -> dict[str, An
     (repo / "feature_store.yaml").write_text(store)
     command = [str(Path(sys.executable).with_name("feast")), "-c", str(repo)]
     subprocess.run([*command, "apply"], check=True, stdout=subprocess.DEVNULL, env=_quiet())
-    tuned = ["--no-access-log", "--max-requests", "10000000", "--max-requests-jitter", "0"]
-    report: dict[str, Any] = {}
-    for name, options in (("feast", []), ("feast_tuned", tuned)):
-        at = _free_port()
-        with process([*command, "serve", "--port", str(at), *options], _quiet()) as server:
-            wait_for(at, "/health")
-            load(server.pid, at, singles(), CONNECTIONS, 2)  # warm
-            report[name] = load(server.pid, at, singles(), CONNECTIONS, seconds)
-            report[f"{name}_batch"] = load(
-                server.pid, at, batches("/get-online-features"), 4, seconds
-            )
-            report[f"{name}_memory_mb"] = memory_mb(server.pid)
-    return report
+    return command
 
 
-def ours(brand: Brand, port: int, token: str, seconds: float, steady: float) -> dict[str, Any]:
-    """The gateway in the same conditions, then steadily at half its maximum."""
-    at = _free_port()
+@contextmanager
+def feast(command: list[str], *options: str) -> Iterator[Server]:
+    """`feast serve` with one worker."""
+    port, began = _free_port(), time.perf_counter()
+    with process([*command, "serve", "--port", str(port), *options], _quiet()) as running:
+        wait_for(port, "/health")
+        yield Server(running.pid, port, "", time.perf_counter() - began)
+
+
+@contextmanager
+def gateway(brand: Brand, redis_port: int, token: str) -> Iterator[Server]:
+    """Ours, as `huitou serve` runs it."""
+    port, began = _free_port(), time.perf_counter()
     environment = {
         **os.environ,
         "HUITOU_HOME": str(brand.root.parents[1]),
         "HUITOU_ONLINE_STORE": "redis",
-        "REDIS_URL": f"redis://127.0.0.1:{port}/0",
+        "REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
     }
     command = [sys.executable, "-m", "pipelines.online.gateway"]
-    began = time.perf_counter()
-    options = ["--brand", brand.name, "--port", str(at)]
-    with process([*command, *options], environment) as server:
-        wait_for(at, "/readyz")
-        report: dict[str, Any] = {"ready_s": round(time.perf_counter() - began, 2)}
-        load(server.pid, at, singles(token), CONNECTIONS, 2)
-        before = memory_mb(server.pid)
-        report["gateway"] = load(server.pid, at, singles(token), CONNECTIONS, seconds)
-        batched = batches("/get-online-features", token)
-        report["gateway_batch"] = load(server.pid, at, batched, 4, seconds)
-        report["gateway_v1_batch"] = load(
-            server.pid, at, batches("/v1/members:batch", token), 4, seconds
-        )
-        rate = report["gateway"]["rps"] / 2
-        report["steady"] = load(server.pid, at, singles(token), CONNECTIONS, steady, rate)
-        report["memory_mb"] = [before, memory_mb(server.pid)]
-    return report
+    with process([*command, "--brand", brand.name, "--port", str(port)], environment) as running:
+        wait_for(port, "/readyz")
+        yield Server(running.pid, port, token, time.perf_counter() - began)
 
 
 # -- the data ---------------------------------------------------------------
@@ -212,31 +250,26 @@ def _feast_request(ids: list[str], token: str) -> str:
 
 
 def load(
-    server: int,
-    port: int,
-    requests: list[str],
-    connections: int,
-    seconds: float,
-    rate: float = 0.0,
+    server: Server, requests: list[str], connections: int, seconds: float, rate: float = 0.0
 ) -> dict[str, Any]:
     """What `http_load` saw, from a process of its own, and the CPU time a request cost the server.
 
-    CPU time is what other work on the machine does not blur.
+    CPU time is what other work on the machine blurs least.
     """
     job = {
-        "port": port,
+        "port": server.port,
         "requests": requests,
         "connections": connections,
         "seconds": seconds,
         "rate": rate,
     }
     command = [sys.executable, "-m", "bench.http_load"]
-    before = cpu_seconds(server)
+    before = cpu_seconds(server.pid)
     done = subprocess.run(
         command, input=json.dumps(job), text=True, capture_output=True, check=True
     )
     found: dict[str, Any] = json.loads(done.stdout)
-    spent, answered = cpu_seconds(server) - before, sum(found["statuses"].values())
+    spent, answered = cpu_seconds(server.pid) - before, sum(found["statuses"].values())
     return {**found, "cpu_us": round(spent / answered * 1e6, 1)}
 
 
@@ -319,19 +352,25 @@ def _quiet() -> dict[str, str]:
 # -- what is printed ---------------------------------------------------------------
 
 
-def show(report: dict[str, Any]) -> None:
+def show(report: dict[str, Any], memory: dict[str, list[float]], ready_s: float) -> None:
     """Every measurement, then the ratios."""
-    for name, value in report.items():
-        print(f"{name:20} {json.dumps(value) if isinstance(value, dict) else value}")
-    if "feast" not in report:
-        return
-    ours, batch = report["gateway"], report["gateway_batch"]
+    print(f"{'':18}{'requests/s':>11}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}{'CPU µs':>9}  answers")
+    for name, found in report.items():
+        numbers = "".join(f"{found[key]:9.1f}" for key in ("p50_ms", "p99_ms", "max_ms", "cpu_us"))
+        answers = ", ".join(f"{count} x {status}" for status, count in found["statuses"].items())
+        dropped = f", {found['dropped']} dropped" if found["dropped"] else ""
+        print(f"{name:18}{found['rps']:11.1f}{numbers}  {answers}{dropped}")
+    print(f"ready after {ready_s:.2f} s; memory MB before and after:", memory)
     for name in ("feast", "feast_tuned"):
-        theirs, many = report[name], report[f"{name}_batch"]
+        if name not in report:
+            continue
+        theirs, ours = report[name], report["gateway"]
+        many = report["gateway batch"]["rps"] / report[f"{name} batch"]["rps"]
         print(
-            f"against {name:12} {ours['rps'] / theirs['rps']:.1f} x the requests a second, "
-            f"p99 1/{theirs['p99_ms'] / ours['p99_ms']:.1f}; "
-            f"batches of 100: {batch['rps'] / many['rps']:.1f} x"
+            f"against {name}: {ours['rps'] / theirs['rps']:.1f} x the requests a second, "
+            f"p99 1/{theirs['p99_ms'] / ours['p99_ms']:.1f}, "
+            f"CPU a request 1/{theirs['cpu_us'] / ours['cpu_us']:.1f}; "
+            f"batches of 100: {many:.1f} x"
         )
 
 

@@ -234,27 +234,26 @@ class RedisStore:
     # -- between ---------------------------------------------------------------------------------
 
     def _commands(self, asked: Asked) -> tuple[list[bytes], list[bytes]]:
-        keys: list[bytes] = []
-        commands: list[bytes] = []
+        # the watermarks first: a publish that ends meanwhile must not make older values look new
+        keys = [self._watermarks.encode()]
+        commands = [pack("HGETALL", self._watermarks)]
         for plan, some in asked:
             native = plan.native
             assert isinstance(native, _Hmget)  # noqa: S101  # a plan of this store
             head, tail, room = native.head, native.tail, len(self._project)
             commands += [b"%b%d\r\n%b%b" % (head, len(key) + room, key, tail) for key in some]
             keys += some if not self._is_cluster else [key + self._project for key in some]
-        keys.append(self._watermarks.encode())
-        commands.append(pack("HGETALL", self._watermarks))
         return keys, commands
 
     def _rows(self, asked: Asked, replies: list[Reply]) -> Reading:
         refused(self._address, replies)
-        rows, at = [], 0
+        rows, at = [], 1
         for plan, keys in asked:
             width = len(plan.columns)
             some = replies[at : at + len(keys)]
             at += len(keys)
             rows.append([Row(reply[:width], _instants(reply[width:])) for reply in some])
-        return Reading(rows, _watermarks(replies[at]))
+        return Reading(rows, _watermarks(replies[0]))
 
     def _line(self) -> AsyncConnection | AsyncCluster:
         loop = asyncio.get_running_loop()
