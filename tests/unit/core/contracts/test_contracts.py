@@ -266,3 +266,11 @@ def test_the_warehouse_stages_the_contracts_columns_in_their_types(table: str) -
     common = {name: staged.pop(name) for name in COMMON if name in staged}
     assert staged == {name: column.data_type for name, column in TABLES[table].columns.items()}
     assert common == {name: TYPES[COMMON[name]][1] for name in common}
+
+
+def test_a_value_that_cannot_be_cast_is_not_also_called_missing() -> None:
+    frame = rows("order_lines").with_columns(qty=pl.Series(["two", "2"]))
+    verdict = judge(TABLES["order_lines"], frame, KNOWN)
+    assert verdict.rejected["reasons"].to_list() == [["unparsable_qty"]]
+    assert verdict.rejected["value"].to_list() == ["two"]
+    assert verdict.accepted["qty"].to_list() == [2]
