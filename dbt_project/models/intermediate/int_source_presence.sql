@@ -12,7 +12,9 @@ with presence as (
     from (
         select 1 as one
         from {{ source("raw", table) }}
-        where known_at <= {{ knowledge_cutoff() }}
+        where
+            known_at <= {{ knowledge_cutoff() }}
+            and (event_at is null or event_at < {{ as_of() }})
         limit 1
     ) as first_row
     {% if not loop.last %}union all{% endif %}

@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -24,9 +25,10 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import yaml
 
 from pipelines.core.clock import iso
+from pipelines.core.contracts import TABLES
+from pipelines.core.contracts.base import KEY_SEPARATOR
 from pipelines.core.home import DBT_PROJECT
 
 Row = Mapping[str, Any]
@@ -35,28 +37,6 @@ Build = Callable[..., "Warehouse"]
 
 TZ = "Asia/Shanghai"
 INSTANT = pa.timestamp("us", tz="UTC")
-TYPES: dict[str, pa.DataType] = {
-    "varchar": pa.string(),
-    "bigint": pa.int64(),
-    "double": pa.float64(),
-    "boolean": pa.bool_(),
-    "date": pa.date32(),
-    "timestamptz": INSTANT,
-    "varchar[]": pa.list_(pa.string()),
-    "date[]": pa.list_(pa.date32()),
-}
-COMMON = {
-    "source_system": pa.string(),
-    "source_row_id": pa.string(),
-    "event_at": INSTANT,
-    "known_at": INSTANT,
-    "landing_day": pa.date32(),
-    "source_file": pa.string(),
-    "source_row": pa.int64(),
-    "is_deleted": pa.bool_(),
-    "row_hash": pa.string(),
-    "load_id": pa.string(),
-}
 RISK = {
     "member_id": pa.string(),
     "p_churn_90d": pa.float64(),
@@ -70,22 +50,6 @@ RISK = {
     "basis": pa.string(),
     "model_version": pa.string(),
     "scored_at": INSTANT,
-}
-#: Of each table: the columns that name a row, and the column that says when it happened.
-KEYS = {
-    "members": (["member_id"], "joined_at"),
-    "products": (["sku_id"], "launched_at"),
-    "stores": (["store_id"], "opened_at"),
-    "orders": (["order_id"], "ordered_at"),
-    "order_lines": (["order_line_id"], ""),
-    "refunds": (["refund_id"], "refunded_at"),
-    "surveys": (["survey_id", "version"], ""),
-    "survey_questions": (["survey_id", "version", "question_id"], ""),
-    "survey_answers": (["answer_id"], "answered_at"),
-    "coupon_templates": (["template_id"], ""),
-    "coupon_issues": (["issue_id"], "issued_at"),
-    "coupon_redemptions": (["redemption_id"], "redeemed_at"),
-    "consents": (["member_id", "purpose", "at"], "at"),
 }
 #: What a literal row need not say.
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -134,33 +98,55 @@ class Warehouse:
         return {result["unique_id"]: result["status"] for result in results["results"]}
 
 
-@cache
+@dataclass(frozen=True)
+class Compiled:
+    """The SQL of models as dbt compiled it for one pair of clocks, run on tables in memory.
+
+    For properties over many small lakes: a run takes a fraction of a second, not dbt's seconds.
+    """
+
+    models: list[tuple[str, str, str]]  # schema, name, SQL; parents first
+    clocks: tuple[str, str]
+
+    def run(
+        self, tables: Mapping[str, Sequence[Row]], as_of: datetime, knowledge_cutoff: datetime
+    ) -> duckdb.DuckDBPyConnection:
+        """A database with these raw rows and the models built for these clocks."""
+        connection = duckdb.connect(config={"threads": 1})
+        connection.execute("set timezone = 'UTC'; attach ':memory:' as warehouse; use warehouse")
+        for table in TABLES:
+            rows = arrow_table(table, tables.get(table, []), TZ, LONG_AGO)
+            connection.register("rows", rows)
+            connection.execute(f"create table raw_{table} as from rows")
+        for schema, name, sql in self.models:
+            text = re.sub(
+                r"read_parquet\('[^']*/raw/(\w+)/[^']*', union_by_name=true\)", r"raw_\1", sql
+            )
+            for compiled, wanted in zip(self.clocks, (as_of, knowledge_cutoff), strict=True):
+                text = text.replace(compiled, iso(wanted))
+            connection.execute(f"create schema if not exists {schema}")
+            connection.execute(f"create table {schema}.{name} as {text}")
+        return connection
+
+
 def schema_of(table: str) -> pa.Schema:
-    """The raw file's schema: common columns, then those that staging reads."""
-    if table == "member_risk":
-        return pa.schema(list(RISK.items()))
-    path = DBT_PROJECT / "models" / "staging" / f"stg_{table}.yml"
-    columns = yaml.safe_load(path.read_text(encoding="utf-8"))["models"][0]["columns"]
-    own = {
-        {"stated_at": "at"}.get(column["name"], column["name"]): TYPES[column["data_type"]]
-        for column in columns
-        if column["name"] not in COMMON
-    }
-    return pa.schema(list(COMMON.items()) + list(own.items()))
+    """The schema of the table's file in the lake."""
+    return pa.schema(list(RISK.items())) if table == "member_risk" else TABLES[table].schema
 
 
 def _value(kind: pa.DataType, value: Any, tz: str) -> Any:
+    """The value for Arrow; instants in UTC, for once pandera is imported Arrow drops offsets."""
     if isinstance(value, str) and pa.types.is_timestamp(kind):
         value = datetime.fromisoformat(value)
     if isinstance(value, str) and pa.types.is_date(kind):
         value = date.fromisoformat(value)
     if isinstance(value, datetime) and value.tzinfo is None:
         value = value.replace(tzinfo=ZoneInfo(tz))
-    return value
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
 
 
 def _complete(table: str, number: int, row: Row, known_at: str) -> dict[str, Any]:
-    keys, event_at = KEYS[table]
+    contract = TABLES[table]
     full = {**DEFAULTS.get(table, {}), **row}
     if table == "members":
         full.setdefault("updated_at", full.get("joined_at", LONG_AGO))
@@ -169,8 +155,8 @@ def _complete(table: str, number: int, row: Row, known_at: str) -> dict[str, Any
     if table == "order_lines":
         full.setdefault("line_net_minor", full["qty"] * full.get("unit_price_minor", 0))
     full.setdefault("source_system", "shop")
-    full.setdefault("source_row_id", "|".join(str(full[key]) for key in keys))
-    full.setdefault("event_at", full.get(event_at) or LONG_AGO)
+    full.setdefault("source_row_id", KEY_SEPARATOR.join(str(full[key]) for key in contract.key))
+    full.setdefault("event_at", full.get(contract.happened))
     full.setdefault("known_at", known_at)
     full.setdefault("landing_day", str(full["known_at"])[:10])
     full.setdefault("source_file", f"{full['landing_day']}/{table}.csv.gz")
@@ -182,21 +168,27 @@ def _complete(table: str, number: int, row: Row, known_at: str) -> dict[str, Any
     return full
 
 
-def write_table(folder: Path, table: str, rows: Sequence[Row], tz: str, known_at: str) -> None:
-    """One table's files: `_empty.parquet`, and the rows if there are any."""
+def arrow_table(table: str, rows: Sequence[Row], tz: str, known_at: str) -> pa.Table:
+    """The rows, completed, as the table's files hold them."""
     schema = schema_of(table)
-    folder.mkdir(parents=True, exist_ok=True)
     if table != "member_risk":
         rows = [_complete(table, number, row, known_at) for number, row in enumerate(rows, 1)]
-        pq.write_table(schema.empty_table(), folder / "_empty.parquet")
     unknown = {name for row in rows for name in row} - set(schema.names)
     assert not unknown, f"{table} has no column {sorted(unknown)}"
     arrays = [
         pa.array([_value(field.type, row.get(field.name), tz) for row in rows], field.type)
         for field in schema
     ]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def write_table(folder: Path, table: str, rows: Sequence[Row], tz: str, known_at: str) -> None:
+    """One table's files; a raw table has `_empty.parquet` beside its rows."""
+    folder.mkdir(parents=True, exist_ok=True)
     name = "member_risk.parquet" if table == "member_risk" else "rows.parquet"
-    pq.write_table(pa.Table.from_arrays(arrays, schema=schema), folder / name)
+    pq.write_table(arrow_table(table, rows, tz, known_at), folder / name)
+    if table != "member_risk":
+        pq.write_table(schema_of(table).empty_table(), folder / "_empty.parquet")
 
 
 @pytest.fixture(scope="session")
@@ -209,13 +201,35 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
     def write(tables: Mapping[str, Sequence[Row]], tz: str = TZ, known_at: str = LONG_AGO) -> Path:
         root = tmp_path_factory.mktemp("brand")
-        assert set(tables) <= {*KEYS, "member_risk"}, "no such table"
-        for table in KEYS:
+        assert set(tables) <= {*TABLES, "member_risk"}, "no such table"
+        for table in TABLES:
             write_table(root / "lake" / "raw" / table, table, tables.get(table, []), tz, known_at)
         write_table(root / "scores", "member_risk", tables.get("member_risk", []), tz, known_at)
         return root
 
     return write
+
+
+def run_dbt(root: Path, command: str, *words: str, **variables: Any) -> tuple[bool, str]:
+    """Whether dbt succeeded on that brand, and what it said."""
+    done = subprocess.run(
+        [
+            Path(sys.executable).parent / "dbt",
+            *("--quiet", command, *words),
+            *("--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROJECT),
+            *("--vars", json.dumps({"snapshot_id": "test", **variables})),
+        ],
+        env={
+            **os.environ,
+            "HUITOU_ROOT": str(root),
+            "DBT_TARGET_PATH": str(root / "target"),
+            "DBT_LOG_PATH": str(root / "logs"),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture(scope="session")
@@ -240,23 +254,36 @@ def dbt_build() -> Build:
         for name, text in clocks.items():
             at = datetime.fromisoformat(text)
             clocks[name] = iso((at if at.tzinfo else at.replace(tzinfo=tz)).astimezone(UTC))
-        target = root / "target"
-        done = subprocess.run(
-            [Path(sys.executable).parent / "dbt", "--quiet", "build"]
-            + ["--select", *select.split(), "--exclude", *exclude.split()]
-            + ["--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROJECT]
-            + ["--vars", json.dumps({"snapshot_id": "test", **clocks, **variables})],
-            env={
-                **os.environ,
-                "HUITOU_ROOT": str(root),
-                "DBT_TARGET_PATH": str(target),
-                "DBT_LOG_PATH": str(root / "logs"),
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert not check or done.returncode == 0, done.stdout + done.stderr
-        return Warehouse(root, target)
+        words = ["--select", *select.split(), "--exclude", *exclude.split()]
+        succeeded, said = run_dbt(root, "build", *words, **clocks, **variables)
+        assert not check or succeeded, said
+        return Warehouse(root, root / "target")
 
     return build
+
+
+@pytest.fixture(scope="session")
+def dbt_compile(lake: Lake) -> Callable[..., Compiled]:
+    """Compile the selected models and all they stand on, for runs in memory."""
+
+    def compile_models(select: str, **variables: Any) -> Compiled:
+        root = lake({})
+        clocks = (iso(datetime(2001, 1, 1, tzinfo=UTC)), iso(datetime(2002, 2, 2, tzinfo=UTC)))
+        named = dict(zip(("as_of", "knowledge_cutoff"), clocks, strict=True))
+        words = ["--select", *(f"+{name}" for name in select.split())]
+        succeeded, said = run_dbt(root, "compile", *words, **named, **variables)
+        assert succeeded, said
+        manifest = json.loads((root / "target" / "manifest.json").read_text(encoding="utf-8"))
+        nodes = {
+            key: node
+            for key, node in manifest["nodes"].items()
+            if node["resource_type"] == "model" and node.get("compiled_code")
+        }
+        parents = {
+            key: set(node["depends_on"]["nodes"]) & set(nodes) for key, node in nodes.items()
+        }
+        order = TopologicalSorter(parents).static_order()
+        models = [(n["schema"], n["name"], n["compiled_code"]) for n in map(nodes.get, order) if n]
+        return Compiled(models, clocks)
+
+    return compile_models

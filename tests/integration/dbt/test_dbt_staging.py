@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+import yaml
+
+from pipelines.core.contracts import TABLES
+from pipelines.core.home import DBT_PROJECT
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
-def built(lake, dbt_build):
-    def version(order_id, paid_minor, known_at, **more):
+def built(lake: Any, dbt_build: Any) -> Any:
+    def version(order_id: str, paid_minor: int, known_at: str, **more: Any) -> dict[str, Any]:
         return {
             "order_id": order_id,
             "member_id": "m1",
@@ -49,7 +55,7 @@ def built(lake, dbt_build):
     )
 
 
-def test_the_latest_version_known_at_the_cutoff_counts(built):
+def test_the_latest_version_known_at_the_cutoff_counts(built: Any) -> None:
     assert sorted(built.rows("select order_id, paid_minor from staging.stg_orders")) == [
         ("at the cutoff", 1),
         ("corrected", 2),
@@ -62,3 +68,16 @@ def test_the_latest_version_known_at_the_cutoff_counts(built):
         ("withdrawn and back", 2),
         ("withdrawn later", 1),
     ]
+
+
+def test_staging_has_the_columns_and_types_of_the_contracts() -> None:
+    """Both ways: a column of either side that the other lacks is a drift."""
+    kept = {"source_system", "source_row_id", "event_at", "known_at"}
+    renamed = {"stated_at": "at"}
+    for table, contract in TABLES.items():
+        path = DBT_PROJECT / "models" / "staging" / f"stg_{table}.yml"
+        columns = yaml.safe_load(path.read_text(encoding="utf-8"))["models"][0]["columns"]
+        staged = {renamed.get(c["name"], c["name"]): c["data_type"] for c in columns}
+        promised = {name: column.data_type for name, column in contract.columns.items()}
+        assert {n: t for n, t in staged.items() if n not in kept} == promised, table
+        assert kept <= set(staged), table
