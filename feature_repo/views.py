@@ -27,7 +27,7 @@ member_contact_v1 = FeatureView(
     ttl=HOLDS_UNTIL_THE_NEXT,
     online=True,
     owner="crm",
-    tags={"dbt_model": "member_contact_v1", "domain": "contact", "max_age_s": "21600", "pii": "none", "purpose": "", "slo_s": "7200"},
+    tags={"dbt_model": "member_contact_v1", "domain": "contact", "max_age_s": "172800", "pii": "none", "purpose": "", "slo_s": "93600"},
 )
 
 member_coupons_v1 = FeatureView(
@@ -46,7 +46,7 @@ member_coupons_v1 = FeatureView(
     ttl=HOLDS_UNTIL_THE_NEXT,
     online=True,
     owner="crm",
-    tags={"dbt_model": "member_coupons_v1", "domain": "coupons", "max_age_s": "21600", "pii": "none", "purpose": "", "slo_s": "7200"},
+    tags={"dbt_model": "member_coupons_v1", "domain": "coupons", "max_age_s": "172800", "pii": "none", "purpose": "", "slo_s": "93600"},
 )
 
 member_orders_v1 = FeatureView(
