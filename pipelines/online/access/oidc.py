@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from pipelines.core.errors import HuitouError, UsageError
 from pipelines.core.files import read_json
@@ -31,6 +32,7 @@ REMEMBERED = 10_000
 REFETCH_S = 10.0  # the issuer is asked at most so often for a key it has not shown
 FETCH_TIMEOUT_S = 3.0
 LEEWAY_S = 5.0
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class IssuerUnavailableError(HuitouError):
@@ -62,19 +64,30 @@ def configure_oidc(brand: Brand, config: OidcConfig) -> None:
     Raises:
         UsageError: issuer or audience is empty, or an address is neither https nor on loopback.
     """
-    if not config.issuer or not config.audience:
-        raise UsageError("OIDC needs an issuer and an audience", "give both")
-    for address in filter(None, (config.issuer, config.jwks_uri)):
-        if not address.startswith(("https://", "http://127.0.0.1", "http://localhost")):
-            message = f"{address!r} is not an https address"
-            raise UsageError(message, "an issuer's keys must come over https")
+    _check(config)
     write_private_json(oidc_path(brand), asdict(config))
 
 
 def load_oidc(path: Path) -> OidcConfig:
-    """What `configure_oidc` wrote."""
+    """What `configure_oidc`, or an operator, wrote.
+
+    Raises:
+        UsageError: as `configure_oidc`.
+    """
     value = read_json(path)
-    return OidcConfig(**{**value, "services": tuple(value.get("services", ()))})
+    config = OidcConfig(**{**value, "services": tuple(value.get("services", ()))})
+    _check(config)
+    return config
+
+
+def _check(config: OidcConfig) -> None:
+    if not config.issuer or not config.audience:
+        raise UsageError("OIDC needs an issuer and an audience", "give both")
+    for address in filter(None, (config.issuer, config.jwks_uri)):
+        parts = urlsplit(address)
+        if parts.scheme != "https" and parts.hostname not in LOOPBACK:
+            message = f"{address!r} is not an https address"
+            raise UsageError(message, "an issuer's keys must come over https")
 
 
 class OidcVerifier:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from pipelines.core.home import Brand
 from pipelines.online.access.caller import LOCAL, CredentialsError
 from pipelines.online.access.keys import KeyRing, create_key, keys_path, list_keys, revoke_key
 from pipelines.online.access.limits import TokenBucket
+from pipelines.online.access.oidc import OidcConfig, configure_oidc, oidc_path
 from pipelines.online.access.policy import Access, require_closed
 
 NOW = datetime(2025, 3, 1, tzinfo=UTC)
@@ -180,3 +182,25 @@ def test_once_closed_a_gateway_stays_closed(brand: Brand) -> None:
     keys_path(brand).unlink()
     assert not Access.load(brand, closed).is_open
     assert Access.load(brand).is_open
+
+
+@pytest.mark.parametrize(
+    ("issuer", "audience", "words"),
+    [
+        ("", "huitou", "an issuer and an audience"),
+        ("https://id.example", "", "an issuer and an audience"),
+        ("http://id.example", "huitou", "not an https address"),
+        ("http://localhost.evil.example", "huitou", "not an https address"),
+        ("http://127.0.0.1@evil.example", "huitou", "not an https address"),
+    ],
+)
+def test_an_issuer_is_reached_over_https_even_if_its_file_was_written_by_hand(
+    brand: Brand, issuer: str, audience: str, words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        configure_oidc(brand, OidcConfig(issuer, audience))
+    path = oidc_path(brand)
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"issuer": issuer, "audience": audience}))
+    with pytest.raises(UsageError, match=words):
+        Access.load(brand)
