@@ -31,8 +31,8 @@ from pipelines.online.stores import OnlineStore, Published
 
 Progress = Callable[[str, int], None]
 
-#: What is encoded and sent at once; two of these wait while one is being sent.
-BATCH_ROWS = 10_000
+#: What is encoded at once; two of these wait while one is being sent.
+BATCH_ROWS = 20_000
 BATCH_BYTES = 16 << 20
 AHEAD = 2
 

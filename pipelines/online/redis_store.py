@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -40,7 +40,7 @@ from pipelines.online.resp import (
 from pipelines.online.stores import Asked, Published, Reading, ReadPlan, Row, Written
 
 #: Keys in one pipeline: enough to hide the round trip, few enough for a few MB of memory.
-BATCH = 5_000
+BATCH = 4_000
 WRITE_TIMEOUT_S = 60.0
 NEVER = -(1 << 63)
 
@@ -56,8 +56,13 @@ class _Hmget:
     tail: bytes
 
 
+_Part = tuple[pa.BinaryArray, pa.BinaryArray]  # keys, and the packed command for each
+
+
 class _Wire(Protocol):
     def exchange(self, keys: pa.BinaryArray, commands: pa.BinaryArray) -> list[Reply]: ...
+
+    def stream(self, parts: Iterable[_Part]) -> Iterator[list[Reply]]: ...
 
     def connections(self) -> list[Connection]: ...
 
@@ -77,6 +82,10 @@ class _One:
     ) -> list[Reply]:
         return self._connection.exchange(_payload(commands), len(commands))
 
+    def stream(self, parts: Iterable[_Part]) -> Iterator[list[Reply]]:
+        packed = ((_payload(commands), len(commands)) for _, commands in parts)
+        return self._connection.stream(packed)
+
     def connections(self) -> list[Connection]:
         return [self._connection]
 
@@ -92,6 +101,9 @@ class _Many:
 
     def exchange(self, keys: pa.BinaryArray, commands: pa.BinaryArray) -> list[Reply]:
         return self._cluster.exchange(keys.to_pylist(), commands.to_pylist())
+
+    def stream(self, parts: Iterable[_Part]) -> Iterator[list[Reply]]:
+        return (self.exchange(keys, commands) for keys, commands in parts)
 
     def connections(self) -> list[Connection]:
         return self._cluster.connections()
@@ -170,36 +182,30 @@ class RedisStore:
 
     def write(self, view: FeatureView, batch: Encoded, *, guard: bool = True) -> Written:
         """Write every feature of the batch, in bounded pipelines."""
-        keys = join(batch.keys, literal(self._project))
-        stamps = timestamps(batch.event_us)
-        columns = [*zip(_field_heads(view), [*batch.values, stamps], strict=True)]
-        total = Written(0, 0, 0)
-        for at in range(0, len(keys), BATCH):
-            some = keys.slice(at, BATCH)
-            keep = self._not_newer(view, some, batch.event_us.slice(at, BATCH)) if guard else None
-            kept = _keep(some, keep)
-            chunk = [(head, _keep(values.slice(at, BATCH), keep)) for head, values in columns]
-            size = self._send(kept, _hsets(kept, chunk))
-            total = _add(total, Written(len(kept), len(some) - len(kept), size))
-        return total
+        keys, events = join(batch.keys, literal(self._project)), batch.event_us
+        keep = self._not_newer(view, keys, events) if guard else None
+        kept = _keep(keys, keep)
+        heads = _field_heads(view)
+        values = [_keep(column, keep) for column in (*batch.values, timestamps(events))]
+
+        def hsets(at: int) -> pa.BinaryArray:
+            return _hsets(kept.slice(at, BATCH), heads, [v.slice(at, BATCH) for v in values])
+
+        _, size = self._send(kept, hsets)
+        return Written(len(kept), len(keys) - len(kept), size)
 
     def delete(self, view: FeatureView, keys: pa.Array, event_us: pa.Array) -> Written:
         """Remove the view's fields; a hash without fields is gone by itself."""
+        stored = join(keys, literal(self._project))
+        kept = _keep(stored, self._not_newer(view, stored, event_us))
         fields = [*(redis_field(view.name, f.name) for f in view.features), _ts(view)]
         head = b"*%d\r\n$4\r\nHDEL\r\n$" % (len(fields) + 2)
         tail = literal(b"\r\n" + b"".join(_bulk(field) for field in fields))
-        total = Written(0, 0, 0)
-        stored = join(keys, literal(self._project))
-        for at in range(0, len(stored), BATCH):
-            some = stored.slice(at, BATCH)
-            kept = _keep(some, self._not_newer(view, some, event_us.slice(at, BATCH)))
-            commands = join(*_key_pieces(head, kept), tail)
-            replies = self._writing.exchange(kept, commands)
-            refused(self._address, replies)
-            gone = sum(1 for reply in replies if reply)
-            size = _payload(commands).nbytes
-            total = _add(total, Written(gone, len(some) - len(kept), size))
-        return total
+        replies, size = self._send(
+            kept, lambda at: join(*_key_pieces(head, kept.slice(at, BATCH)), tail)
+        )
+        gone = sum(1 for reply in replies if reply)
+        return Written(gone, len(stored) - len(kept), size)
 
     def keys(self, view: FeatureView) -> Iterator[list[bytes]]:
         """The entity keys whose hash has the view's event time, as a scan meets them."""
@@ -268,20 +274,30 @@ class RedisStore:
         refused(self._address, replies)
         return replies[0]
 
-    def _send(self, keys: pa.BinaryArray, commands: pa.BinaryArray) -> int:
-        refused(self._address, self._writing.exchange(keys, commands))
-        return _payload(commands).nbytes
+    def _send(
+        self, keys: pa.BinaryArray, commands: Callable[[int], pa.BinaryArray]
+    ) -> tuple[list[Reply], int]:
+        """Replies to a command for each key, made `BATCH` at a time by where they begin; bytes."""
+        sizes: list[int] = []
+
+        def parts() -> Iterator[_Part]:
+            for at in range(0, len(keys), BATCH):
+                packed = commands(at)
+                sizes.append(_payload(packed).nbytes)
+                yield keys.slice(at, BATCH), packed
+
+        replies = [reply for some in self._writing.stream(parts()) for reply in some]
+        refused(self._address, replies)
+        return replies, sum(sizes)
 
     def _not_newer(
         self, view: FeatureView, keys: pa.BinaryArray, event_us: pa.Int64Array
     ) -> npt.NDArray[np.bool_] | None:
         """Which keys hold nothing later than given; None if that is all of them."""
-        field = _ts(view)
-        commands = join(
-            *_key_pieces(b"*3\r\n$4\r\nHGET\r\n$", keys), literal(b"\r\n" + _bulk(field))
+        head, tail = b"*3\r\n$4\r\nHGET\r\n$", literal(b"\r\n" + _bulk(_ts(view)))
+        replies, _ = self._send(
+            keys, lambda at: join(*_key_pieces(head, keys.slice(at, BATCH)), tail)
         )
-        replies = self._writing.exchange(keys, commands)
-        refused(self._address, replies)
         if replies.count(None) == len(replies):
             return None
         stored = np.fromiter(map(_micros, replies), np.int64, len(replies))
@@ -303,12 +319,13 @@ class RedisStore:
             return False
 
 
-def _hsets(keys: pa.BinaryArray, columns: Sequence[tuple[bytes, pa.BinaryArray]]) -> pa.BinaryArray:
-    """One packed HSET a key; each column comes with what goes before the size of its value."""
-    head = b"*%d\r\n$4\r\nHSET\r\n$" % (2 + 2 * len(columns))
-    pieces = _key_pieces(head, keys)
-    for before, values in columns:
-        pieces += [literal(b"\r\n" + before), _decimals(values), literal(b"\r\n"), values]
+def _hsets(
+    keys: pa.BinaryArray, heads: Sequence[bytes], values: Sequence[pa.BinaryArray]
+) -> pa.BinaryArray:
+    """One packed HSET a key; a head is what goes before the size of its value."""
+    pieces = _key_pieces(b"*%d\r\n$4\r\nHSET\r\n$" % (2 + 2 * len(heads)), keys)
+    for head, column in zip(heads, values, strict=True):
+        pieces += [literal(b"\r\n" + head), _decimals(column), literal(b"\r\n"), column]
     return join(*pieces, literal(b"\r\n"))
 
 
@@ -361,7 +378,3 @@ def _watermarks(reply: list[bytes]) -> dict[str, Published]:
 def _escaped(literally: bytes) -> bytes:
     """Bytes as a scan pattern that matches only them."""
     return re.sub(rb"([\\*?\[\]])", rb"\\\1", literally)
-
-
-def _add(left: Written, right: Written) -> Written:
-    return Written(*(a + b for a, b in zip(left, right, strict=True)))

@@ -11,7 +11,7 @@ import asyncio
 import socket
 import ssl
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -129,6 +129,28 @@ class Connection:
             self.close()
             raise unavailable(self._address, error) from error
 
+    def stream(self, parts: Iterable[tuple[memoryview, int]]) -> Iterator[list[Reply]]:
+        """The replies to each of `parts`; the next part is sent before they are awaited.
+
+        Raises:
+            StoreUnavailableError: no connection, or no answer in time.
+        """
+        awaited, done = 0, False
+        try:
+            for data, count in parts:
+                self._send(data)
+                if awaited:
+                    yield self._receive(awaited)
+                awaited = count
+            if awaited:
+                yield self._receive(awaited)
+            done = True
+        except BROKEN as error:
+            raise unavailable(self._address, error) from error
+        finally:
+            if not done:  # replies that nobody took would be given to the next who asks
+                self.close()
+
     def close(self) -> None:
         """Close the socket; the next exchange opens another."""
         if self._socket:
@@ -136,9 +158,8 @@ class Connection:
         self._socket, self._reader = None, hiredis.Reader()
 
     def _exchange(self, data: bytes | memoryview, count: int) -> list[Reply]:
-        if self._socket is None:
-            self._open()
-        return self._talk(data, count)
+        self._send(data)
+        return self._receive(count)
 
     def _open(self) -> None:
         address = self._address
@@ -152,20 +173,25 @@ class Connection:
         if context := address.context():
             self._socket = context.wrap_socket(self._socket, server_hostname=address.host)
         greeting = address.greeting()
-        refused(address, self._talk(b"".join(greeting), len(greeting)))
+        refused(address, self._exchange(b"".join(greeting), len(greeting)))
 
-    def _talk(self, data: bytes | memoryview, count: int) -> list[Reply]:
-        stream, reader = self._socket, self._reader
-        assert stream is not None  # noqa: S101  # opened by the caller
-        stream.sendall(data)
+    def _send(self, data: bytes | memoryview) -> None:
+        if self._socket is None:
+            self._open()
+        assert self._socket is not None  # noqa: S101  # just opened
+        self._socket.sendall(data)
+
+    def _receive(self, count: int) -> list[Reply]:
+        assert self._socket is not None  # noqa: S101  # something was sent
         replies: list[Reply] = []
         while len(replies) < count:
-            received = stream.recv(CHUNK)
-            if not received:
-                raise ConnectionResetError
-            reader.feed(received)
-            while (reply := reader.gets()) is not False:
+            reply = self._reader.gets()
+            if reply is not False:
                 replies.append(reply)
+            elif received := self._socket.recv(CHUNK):
+                self._reader.feed(received)
+            else:
+                raise ConnectionResetError
         return replies
 
 
