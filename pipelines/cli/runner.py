@@ -11,6 +11,7 @@ import time
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cache
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -101,7 +102,6 @@ def execute(job: str, first: date, last: date, known_at: str | None, console: Co
     """
     import dagster as dg
 
-    from pipelines.definitions import defs
     from pipelines.defs.run import KNOWN_AT_TAG
 
     tags = {RANGE_START: first.isoformat(), RANGE_END: last.isoformat()}
@@ -112,7 +112,7 @@ def execute(job: str, first: date, last: date, known_at: str | None, console: Co
     with dg.DagsterInstance.get() as instance, redirect_stdout(io.StringIO()):
         instance.add_event_listener(run_id, Progress(shown))
         result = (
-            defs()
+            _definitions()
             .resolve_job_def(job)
             .execute_in_process(
                 run_id=run_id,
@@ -123,6 +123,14 @@ def execute(job: str, first: date, last: date, known_at: str | None, console: Co
             )
         )
     return _outcome(result)
+
+
+@cache
+def _definitions() -> dg.Definitions:
+    """The code location, loaded once a process; it takes seconds."""
+    from pipelines.definitions import defs
+
+    return defs()
 
 
 def _outcome(result: dg.ExecuteInProcessResult) -> Outcome:

@@ -1,0 +1,1 @@
+"""What must be fast, measured: ratios taken in one run, never timed tests."""
