@@ -67,7 +67,7 @@ def demo(
         outcome = run.run_day(brand, last - timedelta(days=night), "as-of", console)
     report.show(brand, outcome, console)
     with duckdb.connect(str(brand.warehouse), read_only=True) as warehouse:
-        (shown,) = warehouse.execute(SHOWN).fetchone() or ("M0000001",)
+        (shown,) = warehouse.execute(SHOWN).fetchone() or ("M00000001",)
     console.print(f"\nmember {shown}, as an app gets it:")
     member.show(member.ask(brand, shown, "chat_sidebar_v1", None), console)
     console.print(NEXT.format(member=shown), highlight=False)

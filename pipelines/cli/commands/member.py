@@ -45,11 +45,11 @@ def member(
 
     Examples:
 
-        huitou member M0000001
+        huitou member M00000001
 
         huitou member 17850 --now as-of       # of a brand whose data ended years ago
 
-        huitou member M0000001 --json | jq .
+        huitou member M00000001 --json | jq .
     """
     _, chosen = options.chosen_brand(brand)
     answer = ask(chosen, member_id, service, now)
