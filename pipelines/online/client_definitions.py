@@ -9,7 +9,7 @@ from textwrap import wrap
 from pipelines.core.catalog import Catalog, Feature, FeatureView, Service
 from pipelines.core.home import REPOSITORY
 from pipelines.online.feast_definitions import BANNER
-from pipelines.online.gateway.openapi import is_read_by_member, schema_name, views_of
+from pipelines.online.gateway.schemas import is_read_by_member, schema_name, views_of
 
 SERVICES = REPOSITORY / "clients" / "python" / "huitou_client" / "services.py"
 PYTHON_TYPES = {
