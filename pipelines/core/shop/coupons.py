@@ -91,7 +91,7 @@ class Wallet:
         number = self._next_serial() + np.arange(n)
         self._serial += n
         begins = day_of(grant.begins_at, self._season.epoch_day)
-        ends = begins + TEMPLATE_DAYS[grant.template]
+        ends = begins + TEMPLATE_DAYS[grant.template] - 1
         self.issue[role, grant.who] = number
         self.template[role, grant.who] = grant.template
         self.begins[role, grant.who] = begins
