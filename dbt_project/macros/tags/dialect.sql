@@ -9,13 +9,6 @@
     last_value({{ value }}) ignore nulls over ({{ window }} rows between unbounded preceding and current row)
 {%- endmacro %}
 
-{# The values of a group as a list, in the order of `keys`. #}
-{% macro list_in_order(value, keys) -%}{{ adapter.dispatch("list_in_order", "huitou")(value, keys) }}{%- endmacro %}
-{% macro duckdb__list_in_order(value, keys) -%}list({{ value }} order by {{ keys | join(", ") }}){%- endmacro %}
-{% macro spark__list_in_order(value, keys) -%}
-    transform(array_sort(collect_list(struct({{ keys | join(", ") }}, {{ value }} as listed))), entry -> entry.listed)
-{%- endmacro %}
-
 {# An empty list of a type where there is none. #}
 {% macro or_empty(list, type) -%}{{ adapter.dispatch("or_empty", "huitou")(list, type) }}{%- endmacro %}
 {% macro duckdb__or_empty(list, type) -%}coalesce({{ list }}, cast([] as {{ type }}[])){%- endmacro %}
@@ -60,17 +53,24 @@
 {% macro duckdb__sorted_union(list) -%}list_sort(list_distinct(flatten(list({{ list }})))){%- endmacro %}
 {% macro spark__sorted_union(list) -%}sort_array(array_distinct(flatten(collect_list({{ list }})))){%- endmacro %}
 
-{# A text in front of every value of a list. #}
-{% macro each_prefixed(prefix, list) -%}{{ adapter.dispatch("each_prefixed", "huitou")(prefix, list) }}{%- endmacro %}
-{% macro duckdb__each_prefixed(prefix, list) -%}list_transform({{ list }}, lambda word: {{ prefix }} || word){%- endmacro %}
-{% macro spark__each_prefixed(prefix, list) -%}transform({{ list }}, word -> {{ prefix }} || word){%- endmacro %}
+{# A list with an expression in `item` for each of its values. #}
+{% macro each_as(list, expression) -%}{{ adapter.dispatch("each_as", "huitou")(list, expression) }}{%- endmacro %}
+{% macro duckdb__each_as(list, expression) -%}list_transform({{ list }}, lambda item: {{ expression }}){%- endmacro %}
+{% macro spark__each_as(list, expression) -%}transform({{ list }}, item -> {{ expression }}){%- endmacro %}
+
+{# The values of a group as a sorted list. #}
+{% macro sorted_list(value) -%}{{ adapter.dispatch("sorted_list", "huitou")(value) }}{%- endmacro %}
+{% macro duckdb__sorted_list(value) -%}list_sort(list({{ value }})){%- endmacro %}
+{% macro spark__sorted_list(value) -%}sort_array(collect_list({{ value }})){%- endmacro %}
 
 {# Hours from one instant to another, fractions kept. #}
 {% macro hours_between(from_at, to_at) -%}
     (({{ microseconds(to_at) }} - {{ microseconds(from_at) }}) / 3600000000.0)
 {%- endmacro %}
 
-{# Values to be compared one after the other. #}
-{% macro tuple_of(values) -%}{{ adapter.dispatch("tuple_of", "huitou")(values) }}{%- endmacro %}
-{% macro duckdb__tuple_of(values) -%}row({{ values | join(", ") }}){%- endmacro %}
-{% macro spark__tuple_of(values) -%}struct({{ values | join(", ") }}){%- endmacro %}
+{# Columns as one value, compared one after the other. #}
+{% macro struct_of(columns) -%}{{ adapter.dispatch("struct_of", "huitou")(columns) }}{%- endmacro %}
+{% macro duckdb__struct_of(columns) -%}
+    struct_pack({% for column in columns %}{{ column }} := {{ column }}{{ ", " if not loop.last }}{% endfor %})
+{%- endmacro %}
+{% macro spark__struct_of(columns) -%}struct({{ columns | join(", ") }}){%- endmacro %}

@@ -30,7 +30,6 @@
 {% macro exclusive_intervals(name, group, relations) -%}
     {%- set tags = group["tags"] -%}
     {%- set ruled = tags[:-1] -%}
-    {%- set fields = tag_evidence_fields(tags) -%}
     {%- set in_order = "partition by member_id order by valid_from, case when is_first then 0 else 1 end" -%}
     {%- set moments = ["facts_from"] -%}
     {%- for tag in ruled -%}
@@ -42,9 +41,7 @@
             member_id,
             facts_from,
             facts_until,
-            {% for field in fields if field != "member_id" %}
-            {{ field }},
-            {% endfor %}
+            {{ struct_of(tag_evidence_fields(tags)) }} as shown,
             {% for tag in ruled %}
             case when {{ tag_sql(group, tag["when"]) }} then {{ tag_begins(group, tag) }} end
                 as from_{{ loop.index }},
@@ -65,9 +62,7 @@
         select
             member_id,
             valid_from,
-            {% for field in fields %}
-            {{ field }},
-            {% endfor %}
+            shown,
             case
                 {% for tag in ruled %}
                 when from_{{ loop.index }} <= valid_from and valid_from < until_{{ loop.index }}
@@ -92,26 +87,36 @@
         select
             member_id,
             valid_from,
+            shown,
             place,
             place_before is null or place_before <> place as is_first,
-            place_after is null or place_after <> place as is_last,
-            case place
-                {% for tag in tags %}
-                when {{ loop.index }} then {{ tag_evidence(tag) }}
-                {% endfor %}
-            end as evidence
+            place_after is null or place_after <> place as is_last
         from preceded
-        where place_before is null or place_before <> place
-            or place_after is null or place_after <> place
+        where
+            place_before is null
+            or place_before <> place
+            or place_after is null
+            or place_after <> place
     ),
 
     followed as (
         select
             *,
-            lead(evidence) over ({{ in_order }}) as evidence_after,
+            lead(shown) over ({{ in_order }}) as shown_after,
             lead(valid_from) over ({{ in_order }}) as valid_after,
             lead(valid_from, 2) over ({{ in_order }}) as valid_after_next
         from ends
+    ),
+
+    runs as (
+        select
+            member_id,
+            place,
+            valid_from,
+            case when is_last then shown else shown_after end as shown,
+            case when is_last then valid_after else valid_after_next end as valid_until
+        from followed
+        where is_first
     )
 
     select
@@ -123,65 +128,63 @@
             {% endfor %}
         end as tag,
         valid_from,
-        coalesce(
-            case when is_last then valid_after else valid_after_next end, {{ forever() }}
-        ) as valid_until,
-        case when is_last then evidence else evidence_after end as evidence,
+        coalesce(valid_until, {{ forever() }}) as valid_until,
+        case place
+            {% for tag in tags %}
+            when {{ loop.index }} then {{ tag_evidence(tag) }}
+            {% endfor %}
+        end as evidence,
         case place
             {% for tag in tags %}
             when {{ loop.index }} then cast({{ tag["rule_version"] }} as bigint)
             {% endfor %}
         end as rule_version
-    from followed
-    where is_first
+    from runs
 {%- endmacro %}
 
-{# Each tag by itself: intervals that meet or overlap become one, with the evidence of
-   the one that lasts longest. #}
+{# Each tag by itself: intervals that meet or overlap become one, with the evidence of the one that
+   lasts longest. #}
 {% macro multi_intervals(name, group, relations) -%}
-    {%- set in_order = "partition by member_id, tag order by valid_from, valid_until, evidence" -%}
-    with candidates as (
-        {% for tag in group["tags"] %}
-        select
-            member_id,
-            '{{ tag["code"] }}' as tag,
-            {{ tag_begins(group, tag) }} as valid_from,
-            {{ tag_ends(group, tag) }} as valid_until,
-            {{ tag_evidence(tag) }} as evidence,
-            cast({{ tag["rule_version"] }} as bigint) as rule_version
-        from {{ tag_facts(tag["facts"], relations) }}
-        where {{ tag_sql(group, tag["when"]) }}
-        {% if not loop.last %}union all{% endif %}
-        {% endfor %}
-    ),
-
-    reached as (
-        select
-            *,
-            max(valid_until) over (
-                {{ in_order }} rows between unbounded preceding and 1 preceding
-            ) as reached
-        from candidates
-        where valid_from < valid_until
-    ),
-
-    runs as (
-        select
-            *,
-            sum(case when reached >= valid_from then 0 else 1 end) over (
-                {{ in_order }} rows between unbounded preceding and current row
-            ) as run
-        from reached
-    )
-
+    {%- set in_order = "partition by member_id order by valid_from, valid_until" -%}
+    {% for tag in group["tags"] %}
     select
         member_id,
         '{{ name }}' as tag_group,
-        tag,
-        min(valid_from) as valid_from,
-        max(valid_until) as valid_until,
-        max_by(evidence, {{ tuple_of(["valid_until", "evidence"]) }}) as evidence,
-        max(rule_version) as rule_version
-    from runs
-    group by member_id, tag, run
+        '{{ tag["code"] }}' as tag,
+        valid_from,
+        shown.valid_until as valid_until,
+        {{ tag_evidence(tag) }} as evidence,
+        cast({{ tag["rule_version"] }} as bigint) as rule_version
+    from (
+        select
+            member_id,
+            min(valid_from) as valid_from,
+            max({{ struct_of(["valid_until"] + tag["evidence_fields"]) }}) as shown
+        from (
+            select
+                *,
+                sum(case when reached >= valid_from then 0 else 1 end) over (
+                    {{ in_order }} rows between unbounded preceding and current row
+                ) as run
+            from (
+                select
+                    *,
+                    max(valid_until) over (
+                        {{ in_order }} rows between unbounded preceding and 1 preceding
+                    ) as reached
+                from (
+                    select
+                        *,
+                        {{ tag_begins(group, tag) }} as valid_from,
+                        {{ tag_ends(group, tag) }} as valid_until
+                    from {{ tag_facts(tag["facts"], relations) }}
+                    where {{ tag_sql(group, tag["when"]) }}
+                ) as candidates
+                where valid_from < valid_until
+            ) as followed
+        ) as numbered
+        group by member_id, run
+    ) as runs
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
 {%- endmacro %}

@@ -77,10 +77,10 @@
     {{ "least(" ~ ends | join(", ") ~ ")" if ends | length > 1 else ends[0] }}
 {%- endmacro %}
 
-{# The facts behind a tag as a JSON object. #}
+{# The facts behind a tag as a JSON object, taken from the struct `shown`. #}
 {% macro tag_evidence(tag) -%}
     {%- set values = [] -%}
-    {%- for field in tag["evidence_fields"] -%}{%- do values.append([field, field]) -%}{%- endfor -%}
+    {%- for field in tag["evidence_fields"] -%}{%- do values.append([field, "shown." ~ field]) -%}{%- endfor -%}
     {{ json_object(values) }}
 {%- endmacro %}
 

@@ -10,24 +10,29 @@ served as (
 listed as (
     select
         member_id,
-        {{ list_in_order("tag", ["valid_from", "tag"]) }} as tags,
-        {{ list_in_order("valid_from", ["valid_from", "tag"]) }} as tag_from,
-        {{ list_in_order("valid_to", ["valid_from", "tag"]) }} as tag_until,
-        {{ list_in_order(
-            "tag || '@' || cast(" ~ microseconds("valid_from") ~ " as varchar) || '/' || cast("
-            ~ microseconds("valid_to") ~ " as varchar)",
-            ["valid_from", "tag"]
-        ) }} as entries
+        {{ sorted_list(struct_of(["valid_from", "tag", "valid_to"])) }} as intervals
     from served
     group by member_id
 )
 
 select
+    -- join key
     members.member_id,
-    {{ or_empty("listed.tags", "varchar") }} as tags,
-    {{ or_empty("listed.tag_from", "timestamptz") }} as tag_from,
-    {{ or_empty("listed.tag_until", "timestamptz") }} as tag_until,
-    md5(coalesce({{ joined_text("listed.entries", ",") }}, '')) as tag_set_hash,
+
+    -- features
+    {{ or_empty(each_as("listed.intervals", "item.tag"), "varchar") }} as tags,
+    {{ or_empty(each_as("listed.intervals", "item.valid_from"), "timestamptz") }} as tag_from,
+    {{ or_empty(each_as("listed.intervals", "item.valid_to"), "timestamptz") }} as tag_until,
+    md5(coalesce({{ joined_text(
+        each_as(
+            "listed.intervals",
+            "item.tag || '@' || cast(" ~ microseconds("item.valid_from")
+            ~ " as varchar) || '/' || cast(" ~ microseconds("item.valid_to") ~ " as varchar)"
+        ),
+        ","
+    ) }}, '')) as tag_set_hash,
+
+    -- clocks
     members.as_of as event_timestamp,
     members.known_at as created_timestamp
 from members

@@ -15,7 +15,7 @@ with coupons as (
 
 orders as (
     select * from {{ ref("int_orders_qualified") }}
-    where member_id is not null
+    where member_id in (select member_id from coupons where redeemed_at is not null)
 ),
 
 costs as (
@@ -23,6 +23,7 @@ costs as (
         order_id,
         case when count(*) = count(cost_minor) then sum(cost_minor) end as goods_minor
     from {{ ref("stg_order_lines") }}
+    where order_id in (select order_id from coupons where order_id is not null)
     group by order_id
 ),
 

@@ -9,14 +9,9 @@ coupons as (
     select
         *,
         issued_at >= {{ days_before_as_of(365) }} as is_365d,
-        {{ json_object([
-            ["issue_id", "issue_id"],
-            ["role", "role"],
-            ["valid_from", iso_text("opens_at")],
-            ["expires_at", iso_text("expires_at")],
-            ["value_minor", "value_minor"],
-            ["pair", "pair_state"],
-        ]) }} as described
+        {{ struct_of(
+            ["expires_at", "issue_id", "role", "opens_at", "value_minor", "pair_state"]
+        ) }} as described
     from {{ ref("int_coupon_lifecycle") }}
 ),
 
@@ -39,8 +34,7 @@ counted as (
 listed as (
     select
         member_id,
-        {{ list_start(list_in_order("described", ["expires_at", "issue_id"]), listed) }}
-            as open_coupons
+        {{ list_start(sorted_list("described"), listed) }} as open_coupons
     from coupons
     where state in ('open', 'future')
     group by member_id
@@ -68,7 +62,14 @@ select
     member_id,
 
     -- strings
-    case when has_source then {{ or_empty("open_coupons", "varchar") }} end as open_coupons,
+    case when has_source then {{ or_empty(each_as("open_coupons", json_object([
+        ["issue_id", "item.issue_id"],
+        ["role", "item.role"],
+        ["valid_from", iso_text("item.opens_at")],
+        ["expires_at", iso_text("item.expires_at")],
+        ["value_minor", "item.value_minor"],
+        ["pair", "item.pair_state"],
+    ])), "varchar") }} end as open_coupons,
 
     -- numerics
     case when has_source then coalesce(open_count, 0) end as open_count,

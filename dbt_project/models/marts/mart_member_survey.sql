@@ -43,7 +43,7 @@ mapped as (
 reasons as (
     select
         member_id,
-        {{ sorted_union(each_prefixed("tag_group || '_'", "option_codes")) }} as reasons
+        {{ sorted_union(each_as("option_codes", "tag_group || '_' || item")) }} as reasons
     from valid
     where tag_group like '%\_reason' escape '\' and option_codes is not null
     group by member_id

@@ -10,7 +10,7 @@ history as (
 listed as (
     select
         member_id,
-        {{ list_in_order("tag", ["tag"]) }} as tags
+        {{ sorted_list("tag") }} as tags
     from history
     group by member_id
 ),

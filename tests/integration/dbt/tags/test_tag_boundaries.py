@@ -1,14 +1,17 @@
 """The boundary tests that stand in the tag catalogue, run on the SQL that dbt makes of its rules.
 
 A tag added to the catalogue is tested here without a line of code: every case is a row of facts.
+The example of docs/tags.md is added to a copy of the project, by the catalogue alone.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
@@ -19,11 +22,23 @@ import pytest
 import yaml
 
 from pipelines.core.home import DBT_PROJECT
-from pipelines.core.tag_catalogue import Case, TagCatalogue
+from pipelines.core.tag_catalogue import DOCS, FOLDER, MACRO, Case, TagCatalogue, macro_text
 
 pytestmark = pytest.mark.integration
 
-CATALOGUE = TagCatalogue.load()
+EXAMPLE = DOCS.read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
+
+
+def extended(tags: Path) -> TagCatalogue:
+    """The shipped catalogue with the documented example, written to `tags`."""
+    shutil.copytree(FOLDER, tags, dirs_exist_ok=True)
+    with (tags / "activity.yml").open("a", encoding="utf-8") as group:
+        group.write("\n" + EXAMPLE)
+    return TagCatalogue.load(tags)
+
+
+with tempfile.TemporaryDirectory() as scratch:
+    CATALOGUE = extended(Path(scratch) / "tags")
 CASES = {
     f"{case.tag}-{case.param}-{('below', 'at', 'above')[place % 3]}-{place}": case
     for place, case in enumerate(CATALOGUE.cases)
@@ -32,7 +47,7 @@ TZ = ZoneInfo("Asia/Shanghai")
 LONG_AGO, FOREVER = datetime(2000, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 
 
-def compiled(folder: Path, **variables: Any) -> dict[str, str]:
+def compiled(project: Path, **variables: Any) -> dict[str, str]:
     """The SQL of each group's intervals, its facts read from tables of the models' names."""
     facts = {tag.facts for tag in CATALOGUE.tags.values()}
     relations = "{" + ", ".join(f"'{name}': '{name}'" for name in facts) + "}"
@@ -43,14 +58,14 @@ def compiled(folder: Path, **variables: Any) -> dict[str, str]:
         [
             Path(sys.executable).parent / "dbt",
             *("--quiet", "compile", "--inline", inline, "--output", "json"),
-            *("--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROJECT),
+            *("--project-dir", project, "--profiles-dir", project),
             *("--vars", json.dumps(variables)),
         ],
         env={
             **os.environ,
-            "HUITOU_ROOT": str(folder),
-            "DBT_TARGET_PATH": str(folder / "target"),
-            "DBT_LOG_PATH": str(folder / "logs"),
+            "HUITOU_ROOT": str(project),
+            "DBT_TARGET_PATH": str(project / "target"),
+            "DBT_LOG_PATH": str(project / "logs"),
         },
         capture_output=True,
         text=True,
@@ -112,13 +127,19 @@ def tags_of(sql: dict[str, str], cases: dict[str, Case]) -> dict[str, set[str]]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("compiled")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the dbt project, its catalogue extended and nothing else written by hand."""
+    copy = tmp_path_factory.mktemp("project")
+    ignored = shutil.ignore_patterns("target", "logs")
+    shutil.copytree(DBT_PROJECT, copy, ignore=ignored, dirs_exist_ok=True)
+    extended(copy / "tags")
+    (copy / MACRO.relative_to(DBT_PROJECT)).write_text(macro_text(CATALOGUE), encoding="utf-8")
+    return copy
 
 
 @pytest.fixture(scope="module")
-def sql(folder: Path) -> dict[str, str]:
-    return compiled(folder)
+def sql(project: Path) -> dict[str, str]:
+    return compiled(project)
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +154,10 @@ def test_a_tag_begins_and_ends_where_the_catalogue_says(
     assert (CASES[name].tag in held[name]) == CASES[name].holds
 
 
+def test_the_documented_example_is_among_the_cases() -> None:
+    assert sum(case.tag == "active.quarter" for case in CASES.values()) == 3
+
+
 @pytest.mark.parametrize("name", [n for n, c in CASES.items() if CATALOGUE.tags[c.tag].exclusive])
 def test_an_exclusive_group_has_one_tag_on_either_side_of_a_boundary(
     name: str, held: dict[str, set[str]]
@@ -140,6 +165,6 @@ def test_an_exclusive_group_has_one_tag_on_either_side_of_a_boundary(
     assert len(held[name]) == 1
 
 
-def test_a_variable_that_names_no_parameter_stops_the_build(folder: Path) -> None:
+def test_a_variable_that_names_no_parameter_stops_the_build(project: Path) -> None:
     with pytest.raises(AssertionError, match="first_new_hours, which is no parameter"):
-        compiled(folder, tag_params={"lifecycle": {"first_new_hours": 10}})
+        compiled(project, tag_params={"lifecycle": {"first_new_hours": 10}})
