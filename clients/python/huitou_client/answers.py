@@ -47,10 +47,16 @@ class Value(Generic[T_co]):
 
 @dataclass(frozen=True, slots=True)
 class ViewState:
-    """How old the data of a feature view is: `as_of` is the instant it describes."""
+    """How old the data of a feature view is.
+
+    `as_of` is the instant it describes, `known_at` what was known of it by then, `published_at`
+    when it came online.
+    """
 
     status: Status
     as_of: datetime | None
+    known_at: datetime | None
+    published_at: datetime | None
     age_s: int | None
     snapshot_id: str | None
 
@@ -58,7 +64,12 @@ class ViewState:
     def from_json(cls, given: Json) -> Self:
         """What the gateway wrote."""
         return cls(
-            Status(given["status"]), instant(given["as_of"]), given["age_s"], given["snapshot_id"]
+            status=Status(given["status"]),
+            as_of=instant(given["as_of"]),
+            known_at=instant(given.get("known_at")),
+            published_at=instant(given.get("published_at")),
+            age_s=given["age_s"],
+            snapshot_id=given["snapshot_id"],
         )
 
 

@@ -8,7 +8,6 @@ from typing import Any
 from pipelines.online.gateway import rules
 from pipelines.online.gateway.judge import Cells, Judge, Lack, Member, Value
 from pipelines.online.gateway.plans import ViewColumns
-from pipelines.online.gateway.rules import ViewState
 from pipelines.online.stores import Row
 
 Json = dict[str, Any]
@@ -36,17 +35,7 @@ def head(judge: Judge, version: str) -> Json:
         "now": judge.now,
         "snapshot_id": newest.snapshot_id,
         "definition_version": version,
-        "views": {name: view_json(state) for name, state in states.items()},
-    }
-
-
-def view_json(state: ViewState) -> Json:
-    """The freshness of one view."""
-    return {
-        "status": state.status,
-        "as_of": state.as_of,
-        "age_s": state.age_s,
-        "snapshot_id": state.snapshot_id,
+        "views": {name: state._asdict() for name, state in states.items()},
     }
 
 

@@ -62,12 +62,14 @@ class ViewState(NamedTuple):
     """How old what the store holds of a view is, and what that makes of its values."""
 
     status: str
-    as_of: datetime | None
-    age_s: int | None
-    snapshot_id: str | None
+    as_of: datetime | None = None
+    known_at: datetime | None = None
+    published_at: datetime | None = None
+    age_s: int | None = None
+    snapshot_id: str | None = None
 
 
-NEVER_PUBLISHED = ViewState(ABSENT, None, None, None)
+NEVER_PUBLISHED = ViewState(ABSENT)
 
 
 def view_state(
@@ -86,7 +88,14 @@ def view_state(
         status = STALE
     else:
         status = EXPIRED
-    return ViewState(status, published.as_of, int(age // 1), published.snapshot_id)
+    return ViewState(
+        status,
+        published.as_of,
+        published.known_at,
+        published.published_at,
+        int(age // 1),
+        published.snapshot_id,
+    )
 
 
 @dataclass(frozen=True, slots=True)

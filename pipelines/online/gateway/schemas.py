@@ -203,7 +203,7 @@ def _tags_schema() -> Schema:
 def _view_state() -> Schema:
     return {
         "type": "object",
-        "required": ["status", "as_of", "age_s", "snapshot_id"],
+        "required": ["status", "as_of", "known_at", "published_at", "age_s", "snapshot_id"],
         "properties": {
             "status": {"enum": ["fresh", "stale", "expired", "absent"]},
             "as_of": {
@@ -211,6 +211,12 @@ def _view_state() -> Schema:
                 "format": "date-time",
                 "description": "Everything that happened before this instant is in.",
             },
+            "known_at": {
+                "type": ["string", "null"],
+                "format": "date-time",
+                "description": "As far as it was known at this instant.",
+            },
+            "published_at": {"type": ["string", "null"], "format": "date-time"},
             "age_s": {"type": ["integer", "null"], "description": "now minus as_of"},
             "snapshot_id": {"type": ["string", "null"]},
         },
@@ -301,7 +307,14 @@ def _error_schema() -> Schema:
 
 
 def _head_example(service: str, views: list[str]) -> Schema:
-    state = {"status": "fresh", "as_of": SINCE, "age_s": 32_400, "snapshot_id": SNAPSHOT}
+    state = {
+        "status": "fresh",
+        "as_of": SINCE,
+        "known_at": SINCE,
+        "published_at": SINCE,
+        "age_s": 32_400,
+        "snapshot_id": SNAPSHOT,
+    }
     return {
         "service": service,
         "now": NOW,

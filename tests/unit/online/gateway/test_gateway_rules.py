@@ -45,7 +45,7 @@ def test_a_consumer_that_takes_stale_values_never_gets_them_as_fresh_or_expired(
 
 def test_a_view_that_was_never_published_is_absent() -> None:
     state = rules.view_state(sample.ORDERS, None, sample.NOW, serve_stale=True)
-    assert state == rules.ViewState("absent", None, None, None)
+    assert state == rules.ViewState("absent")
 
 
 def test_age_counts_whole_seconds() -> None:
