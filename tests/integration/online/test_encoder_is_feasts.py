@@ -81,7 +81,7 @@ def test_the_types_compared_are_those_of_the_catalogue() -> None:
 
 
 @pytest.mark.parametrize("kind", VALUES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_values_serialize_as_feast_serializes_them(kind: str, data: st.DataObject) -> None:
     values = data.draw(st.lists(VALUES[kind], min_size=1, max_size=20))
