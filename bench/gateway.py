@@ -32,9 +32,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.http_load import request_text
+from bench.http_load import get_text, request_text
 from pipelines.core.catalog import Catalog, Feature, FeatureView, Service
-from pipelines.core.home import Brand, Home
+from pipelines.core.home import DBT_PROJECT, Brand, Home
 from pipelines.online.access.keys import create_key
 from pipelines.online.encoder import encode
 from pipelines.online.redis_store import RedisStore
@@ -100,9 +100,7 @@ def main() -> None:
             servers["feast_tuned"] = stack.enter_context(feast(command, *TUNED))
         report = compare(servers, given.seconds / given.rounds, given.rounds)
         ours = servers["gateway"]
-        report["gateway v1 batch"] = load(
-            ours, batches("/v1/members:batch", token), 4, given.seconds
-        )
+        report |= budgets(ours, given.seconds / 3)
         rate = report["gateway"]["rps"] / 2
         report["gateway steady"] = load(ours, singles(token), CONNECTIONS, given.steady, rate)
         memory = {name: [one.memory_mb, memory_mb(one.pid)] for name, one in servers.items()}
@@ -144,6 +142,19 @@ def _together(rounds: list[dict[str, Any]]) -> dict[str, Any]:
     middle = {name: statistics.median(found[name] for found in rounds) for name in numbers}
     dropped = sum(found["dropped"] for found in rounds)
     return {**middle, "statuses": dict(statuses), "dropped": dropped}
+
+
+def budgets(server: Server, seconds: float) -> dict[str, Any]:
+    """The real services, as their consumers use them: one member, and a thousand at a time."""
+    ids = [f"m{i:07d}" for i in range(MEMBERS)]
+    sidebar = [get_text(f"/v1/members/{one}?service=chat_sidebar_v1", server.token) for one in ids]
+    thousands = [ids[at : at + 1000] for at in range(0, MEMBERS, 1000)]
+    bodies = [{"service": "mass_sender_v1", "member_ids": some} for some in thousands]
+    senders = [request_text("/v1/members:batch", body, server.token) for body in bodies]
+    return {
+        "chat_sidebar_v1 x 1": load(server, sidebar, 4, seconds),
+        "mass_sender_v1 x 1000": load(server, senders, 1, seconds),
+    }
 
 
 # -- the two servers ---------------------------------------------------------------
@@ -197,16 +208,47 @@ def prepare(folder: Path, port: int) -> tuple[Brand, str]:
     """A brand with one view, published to Redis; and a key that may read it."""
     brand = Home(folder / "home").brand("bench")
     brand.root.mkdir(parents=True)
-    Catalog({VIEW.name: VIEW}, {SERVICE.name: SERVICE}).save(brand.catalog)
+    real = Catalog.from_dbt(DBT_PROJECT)
+    services = {**real.services, SERVICE.name: SERVICE}
+    Catalog({**real.views, VIEW.name: VIEW}, services).save(brand.catalog)
     rows = _rows()
     pq.write_table(pa.Table.from_batches([rows]), folder / "rows.parquet")
     store = RedisStore(f"redis://127.0.0.1:{port}/0", brand.project)
     store.write(VIEW, encode(VIEW, rows), guard=False)
+    for view in real.views.values():
+        store.write(view, encode(view, _any_rows(view)), guard=False)
     now = datetime.now(UTC)
-    store.set_watermark(VIEW.name, Published(now, now, "bench", now, "bench"))
+    for name in (VIEW.name, *real.views):
+        store.set_watermark(name, Published(now, now, "bench", now, "bench"))
     store.close()
-    _, token = create_key(brand, "bench", [SERVICE.name], now=now, rate=10**9, burst=10**9)
+    _, token = create_key(brand, "bench", ["*"], now=now, rate=10**9, burst=10**9)
     return brand, token
+
+
+def _any_rows(view: FeatureView) -> pa.RecordBatch:
+    """Rows of a real view: plausible in type and size, not in meaning."""
+    instant = pa.timestamp("us", "UTC")
+    now, never = pa.scalar(datetime.now(UTC), instant), datetime(9999, 12, 31, tzinfo=UTC)
+    tags = [f"{group}.tag_{n}" for group in ("lifecycle", "rfm", "coupon") for n in range(4)]
+    coupons = json.dumps([{"issue_id": f"i{n}", "expires_at": None} for n in range(3)])
+    values: dict[str, Any] = {
+        "String": pa.scalar("miniapp"),
+        "open_coupons": pa.scalar(coupons),
+        "Int64": pa.scalar(12_345),
+        "Float64": pa.scalar(0.125),
+        "Bool": pa.scalar(True),
+        "UnixTimestamp": now,
+        "Array(String)": pa.scalar(tags, pa.list_(pa.string())),
+        "Array(UnixTimestamp)": pa.scalar([now.as_py()] * len(tags), pa.list_(instant)),
+        "tag_until": pa.scalar([never] * len(tags), pa.list_(instant)),
+    }
+    columns = {"member_id": pa.array([f"m{i:07d}" for i in range(MEMBERS)])}
+    for feature in view.features:
+        value = values.get(feature.name, values[feature.feast_type])
+        columns[feature.name] = pa.array([value.as_py()] * MEMBERS, value.type)
+    for name in ("event_timestamp", "created_timestamp"):
+        columns[name] = pa.array([now.as_py()] * MEMBERS, instant)
+    return pa.RecordBatch.from_pydict(columns)
 
 
 def _rows() -> pa.RecordBatch:
@@ -354,12 +396,12 @@ def _quiet() -> dict[str, str]:
 
 def show(report: dict[str, Any], memory: dict[str, list[float]], ready_s: float) -> None:
     """Every measurement, then the ratios."""
-    print(f"{'':18}{'requests/s':>11}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}{'CPU µs':>9}  answers")
+    print(f"{'':22}{'requests/s':>11}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}{'CPU µs':>9}  answers")
     for name, found in report.items():
         numbers = "".join(f"{found[key]:9.1f}" for key in ("p50_ms", "p99_ms", "max_ms", "cpu_us"))
         answers = ", ".join(f"{count} x {status}" for status, count in found["statuses"].items())
         dropped = f", {found['dropped']} dropped" if found["dropped"] else ""
-        print(f"{name:18}{found['rps']:11.1f}{numbers}  {answers}{dropped}")
+        print(f"{name:22}{found['rps']:11.1f}{numbers}  {answers}{dropped}")
     print(f"ready after {ready_s:.2f} s; memory MB before and after:", memory)
     for name in ("feast", "feast_tuned"):
         if name not in report:

@@ -143,6 +143,12 @@ def request_text(path: str, body: Any, token: str = "") -> str:
     return f"{head}Content-Length: {len(text)}\r\n\r\n{text}"
 
 
+def get_text(path: str, token: str = "") -> str:
+    """A GET as it goes over the wire."""
+    secret = f"Authorization: Bearer {token}\r\n" if token else ""
+    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{secret}\r\n"
+
+
 async def _main() -> None:
     job = json.load(sys.stdin)
     json.dump(await Load(job).run(), sys.stdout)

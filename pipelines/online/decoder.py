@@ -91,10 +91,15 @@ def _instant(raw: bytes) -> int | None:
 
 def _strings(raw: bytes) -> list[str]:
     body, values, at = _body(raw, 1), [], 0
-    while at < len(body):
-        size, at = _varint(body, at + 1)
-        values.append(_exactly(body, at, size).decode())
-        at += size
+    end = len(body)
+    while at < end:
+        size, start = body[at + 1], at + 2
+        if size >= 0x80:  # the rare long text; short ones are worth a short way
+            size, start = _varint(body, at + 1)
+        at = start + size
+        if at > end:
+            raise IndexError
+        values.append(body[start:at].decode())
     return values
 
 
@@ -112,10 +117,16 @@ def _instants(raw: bytes) -> list[int]:
 
 
 def _numbers(body: bytes) -> list[int]:
-    packed, values, at = _packed(body), [], 0
-    while at < len(packed):
-        number, at = _varint(packed, at)
-        values.append(_signed(number))
+    packed, values, number, shift = _packed(body), [], 0, 0
+    for byte in packed:
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:  # the last byte of a varint
+            values.append(_signed(number) if shift > 56 else number)  # bit 63
+            number = shift = 0
+        else:
+            shift += 7
+    if shift:
+        raise IndexError
     return values
 
 

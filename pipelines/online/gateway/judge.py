@@ -125,12 +125,12 @@ class Judge:
             return Cells(status, since, None)
         held = row.values
         raw = [held[column] for column in columns.columns]
-        values: list[Value] = [ABSENT if cell is None else decode(cell) for cell in raw]
+        if member is not None and member.tags is not None and columns.view.name == rules.TAGS:
+            values = self._tag_values(columns, raw, member)
+            return Cells(status, since, values, None in raw or member.tags.is_withheld)
+        values = [ABSENT if cell is None else decode(cell) for cell in raw]
         if columns.view.name == rules.COUPONS:
             self._keep_coupons(columns, values, row)
-        if member is not None and member.tags is not None and columns.view.name == rules.TAGS:
-            self._keep_tags(columns, values, member)
-            return Cells(status, since, values, None in raw or member.tags.is_withheld)
         return Cells(status, since, values, None in raw)
 
     def tags(self, member: Member) -> list[Tag]:
@@ -171,14 +171,23 @@ class Judge:
             return True
         return member.profiling
 
-    def _keep_tags(self, columns: ViewColumns, values: list[Value], member: Member) -> None:
+    def _tag_values(
+        self, columns: ViewColumns, raw: list[bytes | None], member: Member
+    ) -> list[Value]:
+        """The arrays, cut down to the tags that hold and may be shown; the rest as it is."""
         assert member.tags is not None  # noqa: S101  # the caller looked
-        for position, name in enumerate(columns.names):
-            if name in rules.TAG_ARRAYS and isinstance(values[position], list):
+        values: list[Value] = []
+        for name, cell in zip(columns.names, raw, strict=True):
+            if cell is None:
+                values.append(ABSENT)
+            elif cell and name in rules.TAG_ARRAYS:
                 array = member.arrays[rules.TAG_ARRAYS.index(name)]
-                values[position] = [array[i] for i in member.tags.kept]  # type: ignore[assignment]  # of one type
+                values.append([array[i] for i in member.tags.kept])  # type: ignore[arg-type]  # of one type
             elif name == rules.TAG_HASH and member.tags.is_withheld:
-                values[position] = WITHHELD  # it would tell which tags were hidden
+                values.append(WITHHELD)  # it would tell which tags were hidden
+            else:
+                values.append(decode(cell))
+        return values
 
     def _keep_coupons(self, columns: ViewColumns, values: list[Value], row: Row) -> None:
         listed = self._value(row, rules.COUPONS, rules.OPEN_COUPONS)

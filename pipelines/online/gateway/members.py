@@ -98,7 +98,7 @@ def _features(columns: ViewColumns, cells: Cells) -> dict[str, Json]:
 def _instants(value: Value) -> datetime | list[datetime] | None:
     if isinstance(value, list):
         return [rules.as_instant(int(seconds)) for seconds in value]
-    return None if value is None else rules.as_instant(value)  # type: ignore[arg-type]
+    return None if value is None else rules.as_instant(value)
 
 
 def _clock(cells: dict[str, tuple[ViewColumns, Cells]], now_s: int) -> dict[str, int | None]:

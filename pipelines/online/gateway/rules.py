@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
@@ -225,6 +226,7 @@ def _seconds(text: str | None) -> int | None:
     return None if text is None else int(datetime.fromisoformat(text).timestamp() // 1)
 
 
+@lru_cache(maxsize=65_536)  # members share the bounds of their tags
 def as_instant(seconds: int) -> datetime:
     """The instant of Feast's whole seconds; beyond the calendar, its last second."""
     try:

@@ -204,3 +204,12 @@ def test_an_issuer_is_reached_over_https_even_if_its_file_was_written_by_hand(
     path.write_text(json.dumps({"issuer": issuer, "audience": audience}))
     with pytest.raises(UsageError, match=words):
         Access.load(brand)
+
+
+def test_a_gateway_closed_by_an_issuer_stays_closed_without_it(brand: Brand) -> None:
+    configure_oidc(brand, OidcConfig("https://id.example", "huitou"))
+    closed = Access.load(brand)
+    oidc_path(brand).unlink()
+    after = Access.load(brand, closed)
+    with pytest.raises(CredentialsError):
+        after.at_once("Bearer eyJ.x.y", NOW)
