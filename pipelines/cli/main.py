@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 
 import typer
 from rich.console import Console
@@ -24,6 +25,7 @@ def main() -> None:
     """Run the command; errors with a remedy go to stderr, each class with its exit code."""
     from pipelines.cli import commands
 
+    warnings.filterwarnings("ignore")  # what libraries say to developers is shown by the tests
     commands.register(app)
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
     try:

@@ -81,6 +81,11 @@ class Brand:
         return self.root / "scores"
 
     @property
+    def models(self) -> Path:
+        """Versions of the churn model, never rewritten, and which of them is in use."""
+        return self.root / "models"
+
+    @property
     def log(self) -> Path:
         """The feature log: `<view>/*.parquet` and `_snapshots/*.json`."""
         return self.root / "log"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from pipelines.cli.commands import (
+    churn,
     demo,
     doctor,
     generate,
@@ -20,5 +21,6 @@ from pipelines.cli.commands import (
 
 def register(app: typer.Typer) -> None:
     """Give `app` every command."""
-    for module in (demo, shop, run, member, serve, quarantine, store, keys, generate, doctor):
+    modules = (demo, shop, run, member, serve, quarantine, store, keys, churn, generate, doctor)
+    for module in modules:
         module.register(app)

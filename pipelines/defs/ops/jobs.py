@@ -17,9 +17,11 @@ ingest = dg.define_asset_job(
     executor_def=dg.in_process_executor,
 )
 
+MODEL = dg.AssetSelection.groups("models")
+
 nightly = dg.define_asset_job(
     "nightly",
-    selection=dg.AssetSelection.all(),
+    selection=dg.AssetSelection.all() - MODEL,
     partitions_def=DAYS,
     description="One day the whole way: ingest, marts, scores, features, log, online store.",
     executor_def=dg.in_process_executor,
@@ -27,8 +29,16 @@ nightly = dg.define_asset_job(
 
 restate = dg.define_asset_job(
     "restate",
-    selection=dg.AssetSelection.all() - dg.AssetSelection.groups("ingest"),
+    selection=dg.AssetSelection.all() - dg.AssetSelection.groups("ingest") - MODEL,
     partitions_def=DAYS,
     description="Marts to online store of one day from what the lake holds already.",
+    executor_def=dg.in_process_executor,
+)
+
+retrain = dg.define_asset_job(
+    "retrain",
+    selection=MODEL,
+    partitions_def=DAYS,
+    description="Learn the churn model anew; it is served only if past cut-offs say it is better.",
     executor_def=dg.in_process_executor,
 )

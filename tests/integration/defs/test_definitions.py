@@ -48,7 +48,7 @@ def test_the_code_location_loads_with_the_expected_jobs_and_schedules(
     definitions: dg.Definitions,
 ) -> None:
     repository = definitions.get_repository_def()
-    assert {"ingest", "nightly", "restate"} <= set(repository.job_names)
+    assert {"ingest", "nightly", "restate", "retrain"} <= set(repository.job_names)
     assert [schedule.name for schedule in repository.schedule_defs] == ["nightly"]
     assert [sensor.name for sensor in repository.sensor_defs if sensor.name == "late_files"]
 
@@ -80,6 +80,15 @@ def test_scores_stand_between_the_marts_and_the_features(definitions: dg.Definit
     scores = graph.get(dg.AssetKey(["scores", "member_risk"]))
     assert scores.parent_keys == {dg.AssetKey(["marts", "mart_purchase_days"])}
     assert dg.AssetKey(["features", "member_risk_v1"]) in graph.get_all_asset_keys()
+
+
+def test_the_night_scores_with_the_model_it_has_and_only_retraining_makes_another(
+    definitions: dg.Definitions,
+) -> None:
+    model = dg.AssetKey(["models", "churn"])
+    jobs = {name: definitions.resolve_job_def(name) for name in ("nightly", "retrain")}
+    assert model not in jobs["nightly"].asset_layer.selected_asset_keys
+    assert jobs["retrain"].asset_layer.selected_asset_keys == {model}
 
 
 def test_every_asset_is_cut_by_day_has_an_owner_and_backfills_in_one_run(

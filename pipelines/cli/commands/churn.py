@@ -1,0 +1,91 @@
+"""`huitou churn` and `huitou model`: the model against its peers, its versions, the way back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from pipelines.cli import options, runner
+
+churn = typer.Typer(no_args_is_help=True, help="How good the churn model is, on any history.")
+model = typer.Typer(no_args_is_help=True, help="Versions of a brand's churn model.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add `churn bench`, `model train`, `model list` and `model use`."""
+    app.add_typer(churn, name="churn")
+    app.add_typer(model, name="model")
+    churn.callback()(lambda: None)  # keeps `bench` a subcommand while it is the only one
+
+
+@churn.command("bench")
+def bench(
+    file: Annotated[
+        Path, typer.Option("--file", help="CSV or Parquet of customer_id, purchased_at, net.")
+    ],
+    cutoff: Annotated[list[str], typer.Option("--cutoff", help="Day, YYYY-MM-DD; may repeat.")],
+    business_tz: Annotated[str, typer.Option(help="Zone that days are cut in.")] = "UTC",
+) -> None:
+    """Our model and its peers on a purchase history: same cut-offs, one table.
+
+    Each cut-off is judged on the 90 days after it; everything is learnt from what lies before.
+
+    Example:
+
+        huitou churn bench --file history.parquet --cutoff 2011-05-31 --cutoff 2011-08-31
+    """
+    from pipelines.core.churn.benchmark import bench_file, table
+
+    typer.echo(table(bench_file(file, [options.day(day) for day in cutoff], business_tz)))
+
+
+@model.command("train")
+def train(
+    as_of: Annotated[str, typer.Option("--as-of", help="Business day, YYYY-MM-DD, already run.")],
+    brand: options.BrandName = None,
+) -> None:
+    """Learn the model anew; it is served from the next run on if past cut-offs speak for it.
+
+    Example:
+
+        huitou model train --as-of 2011-12-09
+    """
+    console, (home, chosen) = Console(), options.chosen_brand(brand)
+    runner.use_brand(home, chosen)
+    day = options.day(as_of)
+    runner.execute("retrain", day, day, None, console)
+    show(brand)
+
+
+@model.command("list")
+def show(brand: options.BrandName = None) -> None:
+    """The versions of a brand, oldest first; the one in use is marked."""
+    from pipelines.core.churn import registry
+
+    _, chosen = options.chosen_brand(brand)
+    served = registry.served(chosen.models)
+    table = Table("", "version", "trained on", "why", box=None, pad_edge=False)
+    for version in registry.versions(chosen.models):
+        card = registry.card_of(chosen.models, version)
+        mark = "→" if version == served else ""
+        table.add_row(mark, version, card["trained_on"], card["verdict"]["why"])
+    if served is None:
+        table.add_row("→", "hazard table", "every night", "no model is in use")
+    Console().print(table)
+
+
+@model.command("use")
+def use(
+    version: Annotated[str, typer.Argument(help="A version of `huitou model list`.")],
+    brand: options.BrandName = None,
+) -> None:
+    """Serve a version from the next run on; the way back is the same command."""
+    from pipelines.core.churn import registry
+
+    _, chosen = options.chosen_brand(brand)
+    registry.use(chosen.models, version)
+    typer.echo(f"{version} scores from the next run on")
