@@ -163,8 +163,9 @@
         from (
             select
                 *,
+                -- by range, so that equal intervals, whose order is open, fall into one run
                 sum(case when reached >= valid_from then 0 else 1 end) over (
-                    {{ in_order }} rows between unbounded preceding and current row
+                    {{ in_order }} range between unbounded preceding and current row
                 ) as run
             from (
                 select

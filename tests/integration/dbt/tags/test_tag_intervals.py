@@ -145,7 +145,7 @@ histories = st.builds(
     .map(tuple),
     pairs=st.sampled_from([0, 0, 1, 2, 5])
     .flatmap(lambda n: st.lists(pairs(), min_size=n, max_size=n))
-    .map(tuple),
+    .map(lambda two: (*two, *two[:1])),  # and the first of them once more
     consents=st.lists(
         st.tuples(
             instants,
