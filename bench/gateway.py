@@ -101,6 +101,7 @@ def main() -> None:
         report = compare(servers, given.seconds / given.rounds, given.rounds)
         ours = servers["gateway"]
         report |= budgets(ours, given.seconds / 3)
+        ours.memory_mb = memory_mb(ours.pid)
         rate = report["gateway"]["rps"] / 2
         report["gateway steady"] = load(ours, singles(token), CONNECTIONS, given.steady, rate)
         memory = {name: [one.memory_mb, memory_mb(one.pid)] for name, one in servers.items()}
