@@ -51,6 +51,8 @@ class Outcome:
     checks_warned: list[str] = field(default_factory=list)
     #: Integer metadata of each materialized asset, by its key.
     counts: dict[tuple[str, ...], dict[str, int]] = field(default_factory=dict)
+    #: Text metadata of each materialized asset, by its key.
+    words: dict[tuple[str, ...], dict[str, str]] = field(default_factory=dict)
 
 
 def use_brand(home: Home, brand: Brand, *, choose: bool = True) -> None:
@@ -150,6 +152,11 @@ def _outcome(result: dg.ExecuteInProcessResult) -> Outcome:
             name: entry.value
             for name, entry in made.metadata.items()
             if isinstance(entry.value, int) and not isinstance(entry.value, bool)
+        }
+        outcome.words[tuple(made.asset_key.path)] = {
+            name: entry.value
+            for name, entry in made.metadata.items()
+            if isinstance(entry.value, str)
         }
     failed += [_first_cause(event) for event in result.all_events if event.is_step_failure]
     if failed or not result.success:

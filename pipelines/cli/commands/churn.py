@@ -57,7 +57,8 @@ def train(
     console, (home, chosen) = Console(), options.chosen_brand(brand)
     runner.use_brand(home, chosen)
     day = options.day(as_of)
-    runner.execute("retrain", day, day, None, console)
+    outcome = runner.execute("retrain", day, day, None, console)
+    console.print(outcome.words["models", "churn"]["why"])
     show(brand)
 
 
