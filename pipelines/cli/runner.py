@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import dagster as dg
 
 DAGSTER_YAML = """\
+nux:
+  enabled: false
 telemetry:
   enabled: false
 concurrency:
