@@ -45,10 +45,6 @@ class Customers:
             (snapshot.cutoff - snapshot.first).astype(float),
         )
 
-    def part(self, rows: slice) -> Customers:
-        """Some of the customers."""
-        return Customers(self.repeats[rows], self.last[rows], self.age[rows])
-
 
 @dataclass(frozen=True)
 class ParetoNBD:

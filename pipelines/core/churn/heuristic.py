@@ -14,8 +14,9 @@ from pipelines.core.churn.history import Floats, History, Ints, Snapshot
 
 HORIZON = 90
 WEEKS = 26
-#: Days after the cut-off between which hazards are counted: weeks, and the served horizons.
-EDGES: Ints = np.union1d(np.arange(7, 7 * WEEKS + 1, 7), [30, 60, HORIZON])
+#: Days after the cut-off between which hazards are counted: the days of the first week, weeks,
+#: and the served horizons.
+EDGES: Ints = np.unique([*range(1, 7), *range(7, 7 * WEEKS + 1, 7), 10, 30, 60, HORIZON])
 COUNTS = np.array([1, 2, 3, 4, 6, 10])
 RATIOS = np.array([0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0])
 CYCLE_DAYS, CYCLE_RANGE = 45.0, (7.0, 180.0)

@@ -44,6 +44,18 @@ class Snapshot:
     net: Floats
     gap: Ints
 
+    def part(self, rows: slice) -> Snapshot:
+        """Some of the buyers."""
+        return Snapshot(
+            self.cutoff,
+            self.row[rows],
+            self.n[rows],
+            self.first[rows],
+            self.last[rows],
+            self.net[rows],
+            self.gap[rows],
+        )
+
     @property
     def recency(self) -> Ints:
         """Whole days since the last purchase day."""

@@ -37,7 +37,8 @@ WEIGHT = STEP / HORIZON
 WARM_UP, LEAST_BUYERS = 15, 50
 #: Buyers that make a past cut-off's level worth knowing, and what it leans on the model.
 LEVEL_BUYERS, LEVEL_LEAN = 200, 4.0
-CURVE_SAMPLE, READING_SAMPLE, TEST_SAMPLE = 20_000, 50_000, 4_000
+CURVE_SAMPLE, READING_SAMPLE, TEST_SAMPLE = 5_000, 50_000, 4_000
+CURVE_ROUNDS = 4
 #: An idea is spoken if undoing it moves the model against it at least so often.
 AGREEMENT = 0.8
 #: Purchase days of past windows that count as much as the model's own expectation.
@@ -96,7 +97,7 @@ def learn(
         rows=sum(len(each.silent) for each in past),
         ranker=ranker,
         observed=_observed(past, known.start),
-        curve=_curve(ranker, past, today),
+        curve=_curve(ranker, past, today, brand_cycle(sample.at(today))),
         spend=_spend(ranker, past, sample, today),
         reading=Reading.empty(),
     )
@@ -174,17 +175,22 @@ def _observed(past: Sequence[Past], start: int) -> tuple[season.Observed, ...]:
     return tuple(found)
 
 
-def _curve(ranker: Ranker, past: Sequence[Past], today: int) -> Curve:
-    tally = Tally()
-    level = Curve.flat()
+def _curve(ranker: Ranker, past: Sequence[Past], today: int, cycle: float) -> Curve:
+    """The curve, in rounds: every correction of the hazard moves what the level leaves of it."""
+    seen = []
     for each in past:
         some = slice(None, None, 1 + len(each.silent) // CURVE_SAMPLE)
         silent = expit(each.levelled(ranker.odds(each.features)))[some]
-        customers = Customers.of(each.snapshot).part(some)
-        one_time = each.snapshot.n[some] == 1
-        shape = level.survival(each.btyd.survival(customers, EDGES), one_time, silent)
-        tally.add(shape, one_time, each.snapshot.gap[some], today - each.snapshot.cutoff)
-    return tally.curve()
+        snapshot = each.snapshot.part(some)
+        shape = each.btyd.survival(Customers.of(snapshot), EDGES)
+        seen.append((shape, snapshot, silent, today - snapshot.cutoff))
+    curve = Curve.flat(cycle)
+    for _ in range(CURVE_ROUNDS):
+        tally = Tally(curve)
+        for one in seen:
+            tally.add(*one)
+        curve = tally.better()
+    return curve
 
 
 def _spend(ranker: Ranker, past: Sequence[Past], history: History, today: int) -> Spend:

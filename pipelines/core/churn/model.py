@@ -73,7 +73,7 @@ class ChurnModel:
         subject = Subject(snapshot, features)
         days = days_ahead(self.ranker.btyd, snapshot, silent, YEAR)
         return Predictions(
-            survival=self.curve.survival(shape, snapshot.n == 1, silent),
+            survival=self.curve.survival(shape, snapshot, silent),
             net=self.spend.a_year(snapshot, days),
             reasons=top_reasons(
                 self.reading.contributions(subject),

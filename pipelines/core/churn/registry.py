@@ -139,7 +139,7 @@ def _to_json(model: ChurnModel) -> dict[str, Any]:
         "features": list(ranker.trees_alone.names),
         "encoder": ranker.encoder.to_json(),
         "observed": [asdict(each) for each in model.observed],
-        "curve": model.curve.ratio.tolist(),
+        "curve": {"cycle": model.curve.cycle, "ratio": model.curve.ratio.tolist()},
         "spend": asdict(model.spend),
         "reading": model.reading.to_json(),
     }
@@ -163,7 +163,7 @@ def _from_json(value: dict[str, Any], texts: list[str], threads: int) -> ChurnMo
         rows=value["rows"],
         ranker=ranker,
         observed=tuple(Observed(**each) for each in value["observed"]),
-        curve=Curve(np.array(value["curve"])),
+        curve=Curve(value["curve"]["cycle"], np.array(value["curve"]["ratio"])),
         spend=Spend(**value["spend"]),
         reading=Reading.from_json(value["reading"]),
     )
