@@ -36,7 +36,7 @@
 
 {# Digest of every variable that changes what a number means. #}
 {% macro definition_version() -%}
-    {%- set values = {} -%}
+    {%- set values = {"tag_params": var("tag_params", {})} -%}
     {%- for name in var("definitions") -%}
         {%- do values.update({name: var(name)}) -%}
     {%- endfor -%}
