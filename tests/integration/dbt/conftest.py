@@ -287,3 +287,16 @@ def dbt_compile(lake: Lake) -> Callable[..., Compiled]:
         return Compiled(models, clocks)
 
     return compile_models
+
+
+@pytest.fixture(scope="session")
+def dbt_inline() -> Callable[..., str]:
+    """Compile a text that is no model, such as a macro's call, and return its SQL."""
+
+    def compile_text(root: Path, text: str, **variables: Any) -> str:
+        words = ["--inline", text, "--output", "json"]
+        succeeded, said = run_dbt(root, "compile", *words, **variables)
+        assert succeeded, said
+        return str(json.loads(said[said.index("{") : said.rindex("}") + 1])["compiled"])
+
+    return compile_text
