@@ -56,7 +56,7 @@ def test_the_demo_counts_rows_rates_and_bands_and_answers_for_a_member(demo: str
 
 def test_online_equals_the_log_for_every_member(huitou: Huitou, brand: Path) -> None:
     answer = huitou("parity", "--brand", brand.name).stdout
-    rows = [line.split() for line in answer.splitlines() if line.startswith("member_")]
+    rows = [line.split() for line in answer.splitlines() if line.strip().startswith("member_")]
     assert len(rows) == 6
     for _, members, cells, differing, orphans, *_ in rows:
         assert int(members.replace(",", "")) > 100
