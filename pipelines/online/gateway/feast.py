@@ -64,6 +64,9 @@ def read_request(body: Any) -> Asked:
         raise RefusedError(
             "no_features", "no features asked for", "name a feature_service, or features"
         )
+    if len(set(features)) < len(features):
+        message = "a feature is asked for twice"
+        raise RefusedError("feature_name_collision", message, "ask for each once")
     full_names = body.get("full_feature_names", False)
     if not isinstance(full_names, bool):
         raise _bad("full_feature_names is neither true nor false")
@@ -83,12 +86,13 @@ def names_of(plan: Plan, *, full_names: bool) -> tuple[str, ...]:
     Raises:
         RefusedError: 400, two features would have the same name.
     """
-    names = plan.full_names if full_names else plan.names
+    if full_names:
+        return plan.full_names
+    names = plan.names
     if len(set(names)) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
         message = f"several features are called {', '.join(twice)}"
-        remedy = "ask for each once" if full_names else "set full_feature_names to true"
-        raise RefusedError("feature_name_collision", message, remedy)
+        raise RefusedError("feature_name_collision", message, "set full_feature_names to true")
     return names
 
 

@@ -152,3 +152,18 @@ def test_feasts_own_client_gets_null_for_an_empty_list(client: LocalClient) -> N
     stock = ask(client, **body, include_feature_view_version_metadata=False)
     assert column(stock, "texts") == ([None], ["PRESENT"])
     assert column(stock, "words") == ([""], ["PRESENT"])
+
+
+def test_features_of_one_name_need_their_full_names(make_client: MakeClient, brand: Brand) -> None:
+    survey = sample.view("member_survey_v1", {"reasons": "varchar[]"})
+    views = (*sample.VIEWS, survey)
+    sample.catalog(views=views).save(brand.catalog)
+    client = make_client()
+    features = ["member_risk_v1:reasons", "member_survey_v1:reasons"]
+    body = {"features": features, "entities": {"member_id": ["anna"]}}
+    refused = client.post("/get-online-features", json=body)
+    assert refused.status_code == 400
+    assert refused.json()["error"]["code"] == "feature_name_collision"
+    answer = ask(client, **body, full_feature_names=True)
+    assert column(answer, "member_risk_v1__reasons") == ([["gap_long"]], ["PRESENT"])
+    assert column(answer, "member_survey_v1__reasons") == ([None], ["NOT_FOUND"])
