@@ -206,7 +206,11 @@ class Olist(Adapter):
         """Its two questions: a score from 1 to 5, and words."""
         scale = [{"code": str(n), "en": str(n), "zh": str(n)} for n in range(1, 6)]
         questions = pl.DataFrame(
-            {"question_id": [SCORE, COMMENT], "type": ["scale", "text"]},
+            {
+                "question_id": [SCORE, COMMENT],
+                "type": ["scale", "text"],
+                "maps_to_tag_group": ["csat", None],
+            },
         ).with_columns(
             options=pl.when(pl.col("type") == "scale").then(pl.lit(json.dumps(scale))),
             survey_id=pl.lit(SURVEY),
