@@ -27,11 +27,13 @@ costs as (
     group by order_id
 ),
 
+-- a visit is any order that was placed and not called off
 visits as (
     select distinct
         member_id,
         order_date
     from orders
+    where is_sold or exclusion_reason = 'nothing_paid'
 ),
 
 used as (
