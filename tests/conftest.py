@@ -8,9 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
-import psycopg
 import pytest
 import redis
 
@@ -65,37 +63,6 @@ def redis_url(redis_server: str) -> Iterator[str]:
             missing("an empty Redis database", "point REDIS_URL at one that holds nothing")
         yield redis_server
         client.flushdb()
-
-
-@pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a real PostgreSQL: `DATABASE_URL`, one on its usual port, else one of our own."""
-    usual = "postgresql://postgres@127.0.0.1:5432/postgres"
-    for url in (os.environ.get("DATABASE_URL"), usual):
-        try:
-            if url:
-                psycopg.connect(url, connect_timeout=3).close()
-                yield url
-                return
-        except psycopg.OperationalError:
-            continue
-    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    if not binaries or os.geteuid() == 0:
-        missing("PostgreSQL", "set DATABASE_URL, or install postgresql and do not run as root")
-    data, port = tmp_path_factory.mktemp("postgres"), free_port()
-    subprocess.run(
-        [binaries[-1] / "initdb", "-D", data, "-A", "trust", "-U", "postgres"], check=True
-    )
-    server = subprocess.Popen(
-        [binaries[-1] / "postgres", "-D", data, "-p", str(port), "-c", "listen_addresses=127.0.0.1"]
-    )
-    url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-    try:
-        _until(lambda: psycopg.connect(url).close(), psycopg.OperationalError)
-        yield url
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
 
 
 def _until(attempt: Callable[[], object], error: type[Exception], seconds: float = 15) -> None:

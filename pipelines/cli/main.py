@@ -35,6 +35,10 @@ def main() -> None:
         if error.remedy:
             errors.print(f"remedy: {error.remedy}", markup=False)
         sys.exit(error.exit_code)
+    except OSError as error:
+        errors.print(f"error: {error}", style="red", markup=False)
+        errors.print("remedy: check the path, its permissions and the free space", markup=False)
+        sys.exit(1)
     except KeyboardInterrupt:
         errors.print("stopped; nothing half-done is served")
         sys.exit(130)

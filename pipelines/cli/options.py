@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
 
-from pipelines.core.clock import from_iso
+from pipelines.core.clock import SystemClock, from_iso
 from pipelines.core.errors import UsageError
 from pipelines.core.home import Brand, Home
 
+#: The first landing day that Dagster's partitions know.
+EARLIEST = date(2009, 1, 1)
 BrandName = Annotated[
     str | None, typer.Option("--brand", help="Brand to work on. Default: the one last run.")
 ]
@@ -39,10 +41,15 @@ def day(text: str) -> date:
         UsageError: it is not such a date.
     """
     try:
-        return date.fromisoformat(text)
+        found = date.fromisoformat(text)
     except ValueError:
         message = f"{text!r} is not a date"
         raise UsageError(message, "write it as YYYY-MM-DD, for example 2025-03-31") from None
+    last = SystemClock().now().date() + timedelta(days=1)  # somewhere it is tomorrow already
+    if not EARLIEST <= found <= last:
+        message = f"{found} is no day that can be run"
+        raise UsageError(message, f"name a day from {EARLIEST} to {last}")
+    return found
 
 
 def instant(text: str) -> datetime:
@@ -61,9 +68,15 @@ def instant(text: str) -> datetime:
 
 
 def chosen_brand(name: str | None) -> tuple[Home, Brand]:
-    """The home, and in it the brand of that name or the one last run."""
+    """The home, and in it the brand of that name or the one last run.
+
+    Raises:
+        UsageError: it has never been run.
+    """
     home = Home.from_env()
-    return home, home.brand(name) if name else home.current()
+    brand = home.brand(name) if name else home.current()
+    brand.config()
+    return home, brand
 
 
 def local(at: datetime, tz: str) -> str:

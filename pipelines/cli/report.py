@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from pipelines.cli.runner import Outcome
@@ -69,7 +70,7 @@ def _rows(brand: Brand) -> Table:
         if row.files:
             counts = (row.read, row.accepted, row.new, row.unchanged, row.quarantined)
             reasons = ", ".join(f"{reason} {n:,}" for reason, n in list(row.reasons.items())[:3])
-            table.add_row(row.table, *(f"{count:,}" for count in counts), reasons)
+            table.add_row(row.table, *(f"{count:,}" for count in counts), escape(reasons))
     return table
 
 

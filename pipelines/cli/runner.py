@@ -5,13 +5,16 @@ The jobs themselves are those that `dagster dev` shows; nothing is done here tha
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
 import time
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -35,6 +38,8 @@ concurrency:
 """
 #: Dagster's own console log would drown the progress; everything is in the instance all the same.
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+#: Marks runs of these commands, as against those that `dagster dev` starts.
+HERE_TAG = "huitou/command"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
@@ -59,6 +64,8 @@ class Outcome:
 
 def use_brand(home: Home, brand: Brand, *, choose: bool = True) -> None:
     """Point this process, and the dbt and Feast it starts, at `brand`; commands to come too."""
+    brand.root.mkdir(parents=True, exist_ok=True)
+    brand.root.chmod(0o700)  # members' data lies below
     if choose:
         home.choose(brand)
     os.environ.update(
@@ -108,12 +115,13 @@ def execute(job: str, first: date, last: date, known_at: str | None, console: Co
 
     from pipelines.defs.run import KNOWN_AT_TAG
 
-    tags = {RANGE_START: first.isoformat(), RANGE_END: last.isoformat()}
+    tags = {RANGE_START: first.isoformat(), RANGE_END: last.isoformat(), HERE_TAG: "yes"}
     if known_at:
         tags[KNOWN_AT_TAG] = known_at
     run_id = str(uuid4())
     shown = Console(file=console.file)  # dbt writes to stdout, which is silenced meanwhile
-    with dg.DagsterInstance.get() as instance, redirect_stdout(io.StringIO()):
+    with _alone(), dg.DagsterInstance.get() as instance, redirect_stdout(io.StringIO()):
+        _bury_the_dead(instance)
         instance.add_event_listener(run_id, Progress(shown))
         result = (
             _definitions()
@@ -127,6 +135,32 @@ def execute(job: str, first: date, last: date, known_at: str | None, console: Co
             )
         )
     return _outcome(result)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Hold the brand's run lock; the system lets go of it even if this process is killed.
+
+    Raises:
+        RunError: another command runs this brand now.
+    """
+    with Path(os.environ["DAGSTER_HOME"], "run.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            message = "another command is running this brand"
+            raise RunError(message, "wait until it has ended, then run again") from None
+        yield
+
+
+def _bury_the_dead(instance: dg.DagsterInstance) -> None:
+    """Runs of a command that was killed are failed, and what they held is free again."""
+    import dagster as dg
+
+    begun = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
+    for run in instance.get_runs(dg.RunsFilter(statuses=begun, tags={HERE_TAG: "yes"})):
+        instance.report_run_failed(run, "its process was killed")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 
 
 @cache

@@ -55,8 +55,8 @@ def train(
         huitou model train --as-of 2011-12-09
     """
     console, (home, chosen) = Console(), options.chosen_brand(brand)
-    runner.use_brand(home, chosen)
     day = options.day(as_of)
+    runner.use_brand(home, chosen, choose=False)
     outcome = runner.execute("retrain", day, day, None, console)
     console.print(outcome.words["models", "churn"]["why"])
     show(brand)

@@ -11,6 +11,7 @@ from urllib.parse import urlparse
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from pipelines.core.errors import UsageError
@@ -35,7 +36,7 @@ def doctor() -> None:
     rows = [*_python(), *_paths(), *_services()]
     for needed, what, found, remedy in rows:
         mark = "[green]✓[/]" if found else ("[red]✗[/]" if needed else "[yellow]–[/]")
-        table.add_row(mark, what, found or "missing", "" if found else remedy)
+        table.add_row(mark, what, escape(found) or "missing", "" if found else escape(remedy))
     console.print(table)
     if any(needed and not found for needed, _, found, _ in rows):
         raise typer.Exit(1)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from pipelines.cli import options
@@ -56,7 +57,7 @@ def create(
         burst=burst,
         expires_at=options.instant(expires) if expires else None,
     )
-    Console(stderr=True).print(f"key {key.id} for {name}; this is the only time it is shown:")
+    typer.echo(f"key {key.id} for {name}; this is the only time it is shown:", err=True)
     typer.echo(text)
 
 
@@ -69,8 +70,8 @@ def show(brand: options.BrandName = None) -> None:
         ends = f"revoked {key.revoked_at[:10]}" if key.revoked_at else (key.expires_at or "never")
         table.add_row(
             key.id,
-            key.name,
-            " ".join(key.services),
+            escape(key.name),
+            escape(" ".join(key.services)),
             " ".join(key.scopes),
             f"{key.rate:g}/s" if key.rate else "no limit",
             key.created_at[:10],

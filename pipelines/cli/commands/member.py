@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from pipelines.cli import options
@@ -96,7 +97,7 @@ def show(answer: dict[str, Any], console: Console) -> None:
     table = Table("feature", "value", "status", "since", box=None, pad_edge=False)
     for view, features in answer["features"].items():
         for name, cell in features.items():
-            value = json.dumps(cell["value"], ensure_ascii=False)
+            value = escape(json.dumps(cell["value"], ensure_ascii=False))
             style = STYLES.get(cell["status"], "red")
             since = str(cell["since"] or "")[:16]
             table.add_row(f"{view}.{name}", value, cell["status"], since, style=style)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from pipelines.cli import options
@@ -35,7 +36,7 @@ def reasons(brand: options.BrandName = None) -> None:
     table = Table("table", "reason", "rows", "for example", "remedy", box=None, pad_edge=False)
     for row in held.reasons(chosen).iter_rows(named=True):
         cells = (row["table"], row["reason"], f"{row['rows']:,}", row["example"], row["remedy"])
-        table.add_row(*cells)
+        table.add_row(*(escape(str(cell)) for cell in cells))
     console.print(table if table.row_count else "no row is in quarantine")
     for unread in held.files(chosen):
         file = unread.file
@@ -47,7 +48,7 @@ def reasons(brand: options.BrandName = None) -> None:
 def show(
     table: TableName = None,
     reason: Annotated[str | None, typer.Option(help="Only rows refused for this reason.")] = None,
-    limit: Annotated[int, typer.Option(help="Rows to show.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="Rows to show.")] = 20,
     brand: options.BrandName = None,
 ) -> None:
     """Refused rows as JSON lines: file, row, column, reason and the record as its file held it.

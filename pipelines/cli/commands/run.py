@@ -29,6 +29,9 @@ Examples:
 """
 
 
+AS_OF = "as-of"  # of --known-at: the instant the day ended
+
+
 def register(app: typer.Typer) -> None:
     """Add `run`."""
     app.command("run", help=EXAMPLES)(run)
@@ -42,7 +45,9 @@ def run(
     known_at: options.KnownAt = None,
 ) -> None:
     """One business day the whole way."""
-    console = Console()
+    console, day = Console(), options.day(as_of)
+    if known_at and known_at != AS_OF:
+        options.instant(known_at)
     home = Home.from_env()
     name = brand or source
     chosen = home.brand(name) if name else home.current()
@@ -50,8 +55,10 @@ def run(
         agree(chosen, source, landing)
     elif landing:
         raise UsageError("--landing without --source", "name the adapter that reads the folder")
-    runner.use_brand(home, chosen)
-    outcome = run_day(chosen, options.day(as_of), known_at, console)
+    chosen.config()
+    runner.use_brand(home, chosen, choose=False)
+    outcome = run_day(chosen, day, known_at, console)
+    home.choose(chosen)
     report.show(chosen, outcome, console)
 
 
@@ -62,6 +69,7 @@ def agree(brand: Brand, source: str, landing: Path | None) -> None:
         UsageError: unknown source, or a folder that is not there.
     """
     from pipelines import adapters
+    from pipelines.core.ingest.landing import check
 
     adapter = adapters.get(source)
     if landing is None:
@@ -70,6 +78,7 @@ def agree(brand: Brand, source: str, landing: Path | None) -> None:
     if not landing.is_dir():
         message = f"the landing folder {landing} does not exist"
         raise UsageError(message, "check the path; `huitou shop` makes one to play with")
+    check(adapter, landing)
     brand.agree(source, landing, adapter.business_tz, adapter.currency)
 
 
@@ -99,6 +108,6 @@ def pending(brand: Brand, last: date) -> list[date]:
 
 
 def _known_at(brand: Brand, day: date, text: str | None) -> str | None:
-    if text == "as-of":
+    if text == AS_OF:
         return iso(as_of_for(day, brand.config().business_tz))
     return iso(options.instant(text)) if text else None

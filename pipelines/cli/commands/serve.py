@@ -25,7 +25,7 @@ def serve(
     host: Annotated[
         str, typer.Option(help="Beyond loopback only with keys or OIDC.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 6566,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 6566,
 ) -> None:
     """Serve the online store: Feast's protocol and /v1. See docs/gateway.md.
 
@@ -39,7 +39,9 @@ def serve(
 
 
 def dev(
-    port: Annotated[int, typer.Option(help="Port of the UI, on loopback.")] = 3000,
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port of the UI, on loopback.")
+    ] = 3000,
 ) -> None:
     """The Dagster UI with workspace.yaml and the daemon, for the brand last run."""
     home = Home.from_env()

@@ -78,7 +78,8 @@ def publish(
 def parity(
     brand: options.BrandName = None,
     sample: Annotated[
-        int | None, typer.Option(help="Compare about this many members a view. Default: all.")
+        int | None,
+        typer.Option(min=1, help="Compare about this many members a view. Default: all."),
     ] = None,
     reconcile: Annotated[
         bool, typer.Option("--reconcile", help="Delete keys that the log does not have.")

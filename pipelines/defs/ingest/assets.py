@@ -1,5 +1,6 @@
 """One asset a source table: landing files in, raw rows and quarantine out."""
 
+from collections import Counter
 from pathlib import Path
 
 import dagster as dg
@@ -63,7 +64,7 @@ def raw_asset(contract: Contract) -> dg.AssetsDefinition:
 def _metadata(
     brand: Brand, contract: Contract, reports: list[LoadReport]
 ) -> dict[str, dg.MetadataValue]:
-    reasons = {k: n for report in reports for k, n in report.reasons.items()}
+    reasons = sum((Counter(report.reasons) for report in reports), Counter[str]())
     counts = {
         name: sum(getattr(report, name) for report in reports)
         for name in ("read", "accepted", "new", "unchanged", "quarantined")
@@ -71,7 +72,7 @@ def _metadata(
     return {
         "dagster/row_count": dg.MetadataValue.int(counts["new"]),
         **{name: dg.MetadataValue.int(count) for name, count in counts.items()},
-        "reasons": dg.MetadataValue.json(reasons),
+        "reasons": dg.MetadataValue.json(dict(reasons)),
         "preview": dg.MetadataValue.md(preview(brand, contract, reports)),
     }
 

@@ -30,9 +30,11 @@ def late_files() -> Iterator[dg.RunRequest | dg.SkipReason]:
     today = SystemClock().now().astimezone(config_of(brand).zone()).date()
     last = today - timedelta(days=1)
     days = sorted(
-        day
-        for source, landing in config_of(brand).sources.items()
-        for day in pending_days(brand, adapters.get(source), Path(landing), last)
+        {
+            day
+            for source, landing in config_of(brand).sources.items()
+            for day in pending_days(brand, adapters.get(source), Path(landing), last)
+        }
     )
     if not days:
         yield dg.SkipReason("every landed file of past days is loaded")

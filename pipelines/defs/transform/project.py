@@ -6,11 +6,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from dagster_dbt import DbtProject
 
 from pipelines.core.errors import HuitouError
-from pipelines.core.files import atomic
 from pipelines.core.home import DBT_PROJECT, Brand
 from pipelines.defs.run import dbt_vars
 
@@ -44,27 +44,26 @@ def prepared_project(brand: Brand) -> DbtProject:
 
 
 def _parse(brand: Brand, target: Path) -> None:
-    """Parse into a folder of this process, then put the manifest in place in one move."""
-    scratch = target.with_name(f"parse-{os.getpid()}")
-    options = {
-        "--project-dir": DBT_PROJECT,
-        "--profiles-dir": DBT_PROJECT,
-        "--target-path": scratch,
-        "--log-path": scratch,
-        "--vars": dbt_vars(brand),
-    }
-    words = [str(word) for option in options.items() for word in option]
-    done = subprocess.run(  # noqa: S603  # fixed words, our own executable
-        [dbt_executable(), "--quiet", "parse", *words],
-        env={**os.environ, "HUITOU_ROOT": str(brand.root)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        message = f"dbt cannot parse {DBT_PROJECT.name}:\n{done.stdout}{done.stderr}"
-        raise HuitouError(message, "mend the model that dbt names")
-    with atomic(target / "manifest.json") as temporary:
-        (scratch / "manifest.json").replace(temporary)
-    with atomic(target / "partial_parse.msgpack") as temporary:
-        (scratch / "partial_parse.msgpack").replace(temporary)
+    """Parse into a folder of this process, then put what came of it in place in two moves."""
+    target.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=target.parent, prefix="parse-") as folder:
+        options = {
+            "--project-dir": DBT_PROJECT,
+            "--profiles-dir": DBT_PROJECT,
+            "--target-path": folder,
+            "--log-path": folder,
+            "--vars": dbt_vars(brand),
+        }
+        words = [str(word) for option in options.items() for word in option]
+        done = subprocess.run(  # noqa: S603  # fixed words, our own executable
+            [dbt_executable(), "--quiet", "parse", *words],
+            env={**os.environ, "HUITOU_ROOT": str(brand.root)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            message = f"dbt cannot parse {DBT_PROJECT.name}:\n{done.stdout}{done.stderr}"
+            raise HuitouError(message, "mend the model that dbt names")
+        for name in ("partial_parse.msgpack", "manifest.json"):
+            Path(folder, name).replace(target / name)
