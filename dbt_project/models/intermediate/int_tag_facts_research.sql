@@ -86,27 +86,46 @@ events as (
 -- of two answers at one instant the worse counts
 moments as (
     select
-        events.member_id,
-        greatest(events.happened_at, members.starts_at) as happened_at,
-        max(events.n) as n,
-        min(events.nps) as nps,
-        min(events.dislike_kind) as dislike_kind,
-        max(case when events.dislike_kind is not null then events.happened_at end) as dislike_at
+        member_id,
+        happened_at,
+        max(n) as n,
+        min(nps) as nps,
+        min(dislike_kind) as dislike_kind,
+        max(case when dislike_kind is not null then happened_at end) as dislike_at
     from events
-    inner join members on events.member_id = members.member_id
-    group by events.member_id, greatest(events.happened_at, members.starts_at)
+    group by member_id, happened_at
 ),
 
-states as (
+known as (
     select
         member_id,
-        happened_at as facts_from,
-        lead(happened_at) over ({{ known }}) as facts_until,
+        happened_at,
         {{ last_known("n", known) }} as n,
         {{ last_known("nps", known) }} as last_nps,
         {{ last_known("dislike_kind", known) }} as last_dislike_kind,
         {{ last_known("dislike_at", known) }} as last_dislike_at
     from moments
+),
+
+-- what was said before a member's time begins holds as it stood when it began
+ranked as (
+    select
+        known.*,
+        greatest(known.happened_at, members.starts_at) as facts_from,
+        row_number() over (
+            partition by known.member_id, greatest(known.happened_at, members.starts_at)
+            order by known.happened_at desc
+        ) as newest
+    from known
+    inner join members on known.member_id = members.member_id
+),
+
+states as (
+    select
+        *,
+        lead(facts_from) over (partition by member_id order by facts_from) as facts_until
+    from ranked
+    where newest = 1
 )
 
 select
