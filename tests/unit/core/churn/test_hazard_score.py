@@ -179,9 +179,9 @@ def test_hazards_count_only_what_was_over_by_as_of() -> None:
 
 def test_quantile_is_interpolated_between_edges() -> None:
     survival = np.full((1, len(EDGES)), 0.4)
-    survival[0, 0], survival[0, 1] = 0.9, 0.6
-    # S falls from 0.9 at day 7 to 0.6 at day 14: S = 0.75 halfway, at 10.5 days
-    assert quantile(survival, 0.25).tolist() == [10.5]
+    survival[0, EDGES <= 10], survival[0, EDGES == 14] = 0.9, 0.6
+    # S falls from 0.9 at day 10 to 0.6 at day 14: S = 0.75 halfway, at 12 days
+    assert quantile(survival, 0.25).tolist() == [12.0]
     assert np.isnan(quantile(survival, 0.75)).all()
 
 
