@@ -12,7 +12,7 @@
    says. #}
 {% macro tag_group(name) -%}
     {%- set catalogue = tag_catalogue() -%}
-    {%- set overrides = var("tag_params", {}) -%}
+    {%- set overrides = var("tag_params") -%}
     {%- for known_group, values in overrides.items() -%}
         {%- for known_name in values -%}
             {%- if known_name not in catalogue.get(known_group, {}).get("params", {}) -%}
