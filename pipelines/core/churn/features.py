@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.core.churn.btyd import Customers, ParetoNBD
-from pipelines.core.churn.history import Floats, History, Ints, Snapshot
+from pipelines.core.churn.history import Floats, History, Ints, Snapshot, sums_between
 from pipelines.core.churn.numbers import logit
 
 HORIZONS = (30, 60, 90)
@@ -52,9 +52,13 @@ class _Rows:
 
     def total(self, values: Floats) -> Floats:
         """The sum of `values`, one a row of the history, over each buyer's rows."""
-        sums = np.concatenate([[0.0], np.cumsum(values)])
-        total: Floats = sums[self.end] - sums[self.begin]
-        return total
+        return sums_between(values, self.begin, self.end)
+
+    def spread(self, values: Floats) -> Floats:
+        """`values`, a number a buyer, on every row of that buyer."""
+        everyone = np.zeros(len(self.history))
+        everyone[self.snapshot.row] = values
+        return np.repeat(everyone, np.diff(self.history.offsets))
 
 
 def features_of(history: History, snapshot: Snapshot, btyd: ParetoNBD) -> Features:
@@ -88,10 +92,12 @@ def _rhythm(rows: _Rows) -> dict[str, Floats]:
     day, n, last = history.day.astype(float), snapshot.n, rows.end - 1
     logs = np.zeros(len(day))
     logs[1:] = np.log(np.maximum(np.diff(day), 1.0))
-    logs[history.offsets[:-1]] = 0.0
+    is_gap = np.ones(len(day), bool)
+    is_gap[history.offsets[:-1]] = False
     gaps = np.maximum(n - 1, 1)
-    mean = rows.total(logs) / gaps
-    spread = np.sqrt(np.maximum(rows.total(logs**2) / gaps - mean**2, 0.0))
+    mean = rows.total(logs * is_gap) / gaps
+    apart = (logs - rows.spread(mean)) * is_gap
+    spread = np.sqrt(rows.total(apart**2) / gaps)
     recency = snapshot.recency
     own = {
         f"gap_{k}": _where(n > k, day[np.maximum(last - k + 1, 0)] - day[np.maximum(last - k, 0)])

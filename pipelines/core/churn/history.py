@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
 
@@ -84,10 +83,6 @@ class History:
     def __len__(self) -> int:
         return len(self.ids)
 
-    @cached_property
-    def _net_before(self) -> Floats:
-        return np.concatenate([[0.0], np.cumsum(self.net)])
-
     def at(self, cutoff: int) -> Snapshot:
         """The buyers as they stood at the end of day `cutoff`, and their next purchase day."""
         seen = np.concatenate([[0], np.cumsum(self.day <= cutoff, dtype=np.int64)])
@@ -98,7 +93,7 @@ class History:
         after = begin + n
         following = np.minimum(after, max(len(self.day) - 1, 0))
         gap = np.where(after < ends[row], self.day[following] - cutoff, 0)
-        net = self._net_before[after] - self._net_before[begin]
+        net = sums_between(self.net, begin, after)
         first, last = self.day[begin].astype(np.int64), self.day[after - 1].astype(np.int64)
         return Snapshot(cutoff, row, n, first, last, net, gap.astype(np.int64))
 
@@ -145,6 +140,18 @@ class History:
         offsets = np.concatenate([[0], np.cumsum(counts[customers])])
         ids = self.ids.take(pa.array(customers))
         return History(ids, offsets, self.day[kept], self.net[kept], self.start)
+
+
+def sums_between(values: Floats, begin: Ints, end: Ints) -> Floats:
+    """The sum of `values[begin:end]` for each pair; every range holds something.
+
+    Each sum depends on nothing outside its range, not even in the last bit.
+    """
+    if not len(begin):
+        return np.zeros(0)
+    pairs = np.column_stack([begin, end]).ravel()
+    sums: Floats = np.add.reduceat(np.append(values, 0.0), pairs)[::2]
+    return sums
 
 
 def from_rows(ids: pa.Array, day: npt.NDArray[np.int32], net: Floats) -> History:

@@ -66,7 +66,7 @@ def _frequency(said: Said) -> History:
     kept[first] = counts > 2
     kept[last] = True
     kept |= np.repeat(said.raises, counts)
-    middle = (history.day[first] + history.day[last]) // 2
+    middle = (history.day[np.maximum(last - 1, 0)] + history.day[last]) // 2
     extra = np.where(counts == 1, history.day[last] - EARLIER, middle)
     return _with_purchases(said, kept, extra)
 

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines.core.churn.benchmark import bench_file
+from pipelines.core.churn.files import read_history
+from pipelines.core.churn.history import day_number
+from pipelines.core.errors import UsageError
+
+HEADER = "customer_id,purchased_at,net\n"
+DAY = day_number(date(2025, 3, 1))
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "history.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_customer_and_local_day_with_positive_net_is_one_purchase(tmp_path: Path) -> None:
+    rows = (
+        "b,2025-03-01 09:00:00,10.50\nb,2025-03-01T21:00:00,2\n"  # one day
+        "a,2025-03-02,5\na,2025-03-02,-5\n"  # returned: no purchase
+        "a,2025-03-03,7.25\n,2025-03-03,100\n"  # a guest
+    )
+    history = read_history(written(tmp_path, HEADER + rows))
+    assert history.ids.to_pylist() == ["a", "b"]
+    assert (history.day - DAY).tolist() == [2, 0]
+    assert history.net.tolist() == [725.0, 1250.0]
+
+
+def test_instants_are_cut_into_the_business_zones_days(tmp_path: Path) -> None:
+    rows = (
+        "a,2025-03-01T15:59:59Z,1\nb,2025-03-01T16:00:00+00:00,1\nc,2025-03-01T23:30:00+08:00,1\n"
+    )
+    history = read_history(written(tmp_path, HEADER + rows), "Asia/Shanghai")
+    assert (history.day - DAY).tolist() == [0, 1, 0]
+
+
+def test_parquet_of_typed_columns_reads_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "history.parquet"
+    at = pa.array([datetime(2025, 3, 1, 20, tzinfo=UTC)], pa.timestamp("us", tz="UTC"))
+    pq.write_table(
+        pa.table({"net": [3.5], "purchased_at": at, "customer_id": [17], "other": [1]}), path
+    )
+    history = read_history(path, "Asia/Shanghai")
+    assert history.ids.to_pylist() == ["17"]
+    assert (history.day - DAY).tolist() == [1]
+    assert history.net.tolist() == [350.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("customer_id,when,net\na,2025-03-01,1\n", "no column purchased_at"),
+        (HEADER + "a,soon,1\nb,2025-03-01,1\n", "purchased_at is not an instant in 1 rows"),
+        (HEADER + "a,2025-03-01,much\n", "net is not a number in 1 rows, such as 'much'"),
+        (HEADER + "a,2025-03-01,\n", "net is not a number in 1 rows"),
+        ("", "cannot read history.csv"),
+    ],
+    ids=["columns", "instants", "numbers", "no number", "empty"],
+)
+def test_a_bad_file_gives_one_clear_error(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words) as error:
+        read_history(written(tmp_path, text))
+    assert "customer_id, purchased_at" in error.value.remedy
+
+
+def test_a_missing_file_gives_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no file"):
+        read_history(tmp_path / "nowhere.csv")
+
+
+def test_a_cutoff_that_cannot_be_judged_gives_one_clear_error(tmp_path: Path) -> None:
+    rows = "".join(f"c{i},2025-{1 + i % 6:02}-{1 + i % 28:02},1\n" for i in range(400))
+    path = written(tmp_path, HEADER + rows)
+    with pytest.raises(UsageError, match="fewer than 200 buyers or 120 days"):
+        bench_file(path, [date(2025, 2, 1)])
+    with pytest.raises(UsageError, match="not 90 days after"):
+        bench_file(path, [date(2025, 6, 1)])
