@@ -67,7 +67,7 @@
 {# The values at the given shares of a group, interpolated, as a list of doubles. #}
 {% macro quantiles(value, shares) -%}{{ adapter.dispatch("quantiles", "huitou")(value, shares) }}{%- endmacro %}
 {% macro duckdb__quantiles(value, shares) -%}quantile_cont(cast({{ value }} as double), [{{ shares | join(", ") }}]){%- endmacro %}
-{% macro spark__quantiles(value, shares) -%}percentile({{ value }}, array({{ shares | join(", ") }})){%- endmacro %}
+{% macro spark__quantiles(value, shares) -%}percentile({{ value }}, array({{ shares | join("D, ") }}D)){%- endmacro %}
 
 {# The middle value of a group, interpolated, as a double. #}
 {% macro median(value) -%}{{ adapter.dispatch("median", "huitou")(value) }}{%- endmacro %}

@@ -1,7 +1,7 @@
 {% set levels = var("score_levels") %}
 {% set fifths = [] %}
 {% for level in range(1, levels) %}{% do fifths.append(level / levels) %}{% endfor %}
-{% set thirds = ["1.0 / 3", "2.0 / 3"] %}
+{% set thirds = [1 / 3, 2 / 3] %}
 
 with days as (
     select * from {{ ref("mart_purchase_days") }}
@@ -40,7 +40,7 @@ cuts as (
     {% for metric in ["recency_days", "purchase_days", "net_minor"] %}
     select
         '{{ metric }}' as metric,
-        cast(null as varchar) as category,
+        cast(null as {{ dbt.type_string() }}) as category,
         {{ frozen_day("month") }} as frozen_on,
         count(*) as member_count,
         {{ median(metric) }} as median_value,
@@ -51,7 +51,7 @@ cuts as (
     {% endfor %}
     select
         'aov_minor' as metric,
-        cast(null as varchar) as category,
+        cast(null as {{ dbt.type_string() }}) as category,
         {{ frozen_day("quarter") }} as frozen_on,
         count(*) as member_count,
         {{ median("aov_minor") }} as median_value,
