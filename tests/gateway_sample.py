@@ -278,9 +278,9 @@ def fill(store: OnlineStore, as_of: datetime = AS_OF) -> None:
 
 
 def make_brand(root: Path) -> Brand:
-    """A brand with the sample's definitions."""
+    """A brand that has been run, with the sample's definitions."""
     brand = Brand(root / "brands" / "sample")
-    brand.root.mkdir(parents=True)
+    brand.agree("sample", root / "landing", "Asia/Shanghai", "CNY")
     catalog().save(brand.catalog)
     return brand
 

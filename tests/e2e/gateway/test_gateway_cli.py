@@ -22,11 +22,8 @@ HUITOU = str(Path(sys.executable).with_name("huitou"))
 
 
 def test_a_key_is_made_used_and_revoked(tmp_path: Path) -> None:
-    home = Home(tmp_path)
-    brand = home.brand("sample")
-    brand.root.mkdir(parents=True)
-    home.choose(brand)
-    sample.catalog().save(brand.catalog)
+    brand = sample.make_brand(tmp_path)
+    Home(tmp_path).choose(brand)
     sample.sqlite_store(brand).close()
     environment = {**os.environ, "HUITOU_HOME": str(tmp_path), "HUITOU_BRAND": ""}
 
