@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -26,6 +27,7 @@ from pipelines.online.decoder import EPOCH, decode
 from pipelines.online.encoder import MICROS, Encoded, encode, encode_keys
 from pipelines.online.layout import split_key
 from pipelines.online.stores import OnlineStore, ReadPlan, Row
+from pipelines.online.turn import alone
 
 BATCH_ROWS = 5_000
 #: Cells and keys that a report names; the counts go on.
@@ -99,11 +101,25 @@ def parity(
     """The store compared with the log at the store's own watermarks, view by view.
 
     With `sample`, about that many members of each view are compared, and orphans are not looked
-    for. With `reconcile`, orphans are deleted. A view that was never published is not compared.
+    for. With `reconcile`, they are, and deleted. A view that was never published is not compared.
 
     Raises:
         StoreUnavailableError: the store does not answer.
+        PublishError: orphans are to be deleted while a publish of the brand is under way.
     """
+    with alone(brand) if reconcile else nullcontext():
+        return _compared(brand, catalog, store, sample, reconcile=reconcile, decoded=decoded)
+
+
+def _compared(
+    brand: Brand,
+    catalog: Catalog,
+    store: OnlineStore,
+    sample: int | None,
+    *,
+    reconcile: bool,
+    decoded: int,
+) -> ParityReport:
     log, report = FeatureLog(brand.log), ParityReport()
     marks = store.watermarks()
     for view in catalog.views.values():
@@ -112,7 +128,7 @@ def parity(
             continue
         found.at = Watermark(mark.as_of, mark.known_at, mark.snapshot_id)
         _Comparison(view, store, report, decoded).run(_state(log, view, found.at, sample))
-        if sample is None:
+        if sample is None or reconcile:
             for keys in orphans(log, view, found.at, store):
                 found.orphans += len(keys)
                 named = [(view.name, tuple(split_key(key)[1])) for key in keys]

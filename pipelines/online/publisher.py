@@ -7,13 +7,11 @@ writing twice what the log says changes nothing. A later event in the store is n
 
 from __future__ import annotations
 
-import fcntl
 import json
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
@@ -22,12 +20,13 @@ import pyarrow.parquet as pq
 
 from pipelines.core.catalog import EVENT_AT, Catalog, FeatureView
 from pipelines.core.clock import Clock, SystemClock
-from pipelines.core.errors import HuitouError, UsageError
+from pipelines.core.errors import UsageError
 from pipelines.core.feature_log import FeatureLog, LogError, Watermark
 from pipelines.core.home import Brand
 from pipelines.online.encoder import Encoded, EncodeError, encode, encode_keys, micros
 from pipelines.online.parity import orphans, remove
 from pipelines.online.stores import OnlineStore, Published
+from pipelines.online.turn import PublishError, alone
 
 Progress = Callable[[str, int], None]
 
@@ -35,10 +34,6 @@ Progress = Callable[[str, int], None]
 BATCH_ROWS = 20_000
 BATCH_BYTES = 16 << 20
 AHEAD = 2
-
-
-class PublishError(HuitouError):
-    """A view cannot be published; the store keeps serving what it held."""
 
 
 @dataclass
@@ -98,7 +93,7 @@ def publish(
         message = f"no feature view {', '.join(unknown)}"
         raise UsageError(message, f"name one of {', '.join(catalog.views)}")
     report = PublishReport()
-    with _alone(brand):
+    with alone(brand):
         run = _Run(
             FeatureLog(brand.log), catalog, store, full, store.is_empty(), clock or SystemClock()
         )
@@ -293,23 +288,6 @@ def _made_ahead(pieces: Iterator[_Piece]) -> Iterator[_Piece]:
         while (piece := waiting.popleft().result()) is not None:
             waiting.append(thread.submit(next, pieces, None))
             yield piece
-
-
-@contextmanager
-def _alone(brand: Brand) -> Iterator[None]:
-    """Holds the brand's lock, which ends with the process however that ends.
-
-    Raises:
-        PublishError: another process holds it.
-    """
-    brand.root.mkdir(parents=True, exist_ok=True)
-    with (brand.root / "publish.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            message = f"another publish of brand {brand.name} is under way"
-            raise PublishError(message, "wait for it to end") from error
-        yield
 
 
 def _silent(view: str, rows: int) -> None:

@@ -10,6 +10,7 @@ from pipelines.core.errors import HuitouError
 from pipelines.core.feature_log import FeatureLog
 from pipelines.core.home import DBT_PROJECT
 from pipelines.defs.run import DAYS, OWNERS, BrandResource, instants
+from pipelines.defs.transform.assets import failed_checks
 from pipelines.online.feast_repo import apply
 from pipelines.online.publisher import publish
 from pipelines.online.stores import open_store
@@ -47,11 +48,16 @@ def online_key(view: str) -> dg.AssetKey:
 def feature_log(
     context: dg.AssetExecutionContext, huitou: BrandResource
 ) -> Iterator[dg.MaterializeResult]:
-    """Append what changed since the snapshot before, then commit the snapshot as one."""
+    """Append what changed since the snapshot before, then commit the snapshot as one.
+
+    A view whose checks failed stays as the snapshot before has it.
+    """
     brand, moment = huitou.brand, instants(context, huitou.brand)
-    log, reports = FeatureLog(brand.log), {}
+    held, log, reports = failed_checks(context.instance), FeatureLog(brand.log), {}
     with duckdb.connect(str(brand.warehouse), read_only=True) as warehouse:
         for view in CATALOG.views.values():
+            if view.name in held:
+                continue
             rows = warehouse.table(f"features.{view.name}").to_arrow_reader(100_000)
             reports[view.name] = log.append(view, rows, moment.watermark)
     log.commit(moment.watermark, CATALOG.version, reports)
@@ -65,6 +71,8 @@ def feature_log(
                 "unchanged": report.unchanged,
             },
         )
+    for name, checks in held.items():
+        yield dg.MaterializeResult(asset_key=log_key(name), metadata={"held back by": checks})
 
 
 @dg.multi_asset(
@@ -84,9 +92,15 @@ def feature_log(
     backfill_policy=dg.BackfillPolicy.single_run(),
     pool="online",
 )
-def online_store(huitou: BrandResource) -> Iterator[dg.MaterializeResult]:
-    """Apply the log's upserts and deletes to the online store; the watermark moves last."""
-    report = publish(huitou.brand, CATALOG, open_store(huitou.brand))
+def online_store(
+    context: dg.AssetExecutionContext, huitou: BrandResource
+) -> Iterator[dg.MaterializeResult]:
+    """Apply the log's upserts and deletes to the online store; the watermark moves last.
+
+    A view whose checks failed keeps what it held; the others are published all the same.
+    """
+    held = failed_checks(context.instance)
+    report = publish(huitou.brand, CATALOG, open_store(huitou.brand), hold=held)
     for name, view in report.views.items():
         yield dg.MaterializeResult(
             asset_key=online_key(name),
@@ -97,7 +111,7 @@ def online_store(huitou: BrandResource) -> Iterator[dg.MaterializeResult]:
             },
         )
     if report.held:
-        message = f"not published: {report.held}"
+        message = f"not published: {', '.join(f'{n} ({why})' for n, why in report.held.items())}"
         raise HuitouError(message, "mend what is named; the store serves what it held before")
 
 

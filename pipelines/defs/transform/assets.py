@@ -1,7 +1,8 @@
 """The dbt models as assets: the warehouse, then, once members are scored, tags and features."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -12,6 +13,7 @@ from dagster_dbt import (
     dbt_assets,
 )
 
+from pipelines.core.files import read_json
 from pipelines.defs.run import (
     DAYS,
     OWNERS,
@@ -26,6 +28,12 @@ from pipelines.defs.transform.project import prepared_project
 PROJECT = prepared_project(current_brand())
 #: What reads the scores, and the features; everything else is built before scoring.
 AFTER_SCORING = "source:scores+ path:models/features"
+#: Where dagster-dbt notes the dbt name of a check.
+DBT_NAME = "dagster_dbt/unique_id"
+
+
+def _is_of_a_view(check: dg.AssetCheckKey) -> bool:
+    return check.asset_key.path[0] == "features"
 
 
 class Translator(DagsterDbtTranslator):  # type: ignore[misc]  # the library has no types
@@ -47,18 +55,40 @@ class Translator(DagsterDbtTranslator):  # type: ignore[misc]  # the library has
             key=dg.AssetKey([layer, node["name"]]), group_name=layer, owners=OWNERS
         )
 
+    def get_asset_check_spec(
+        self, asset_spec: dg.AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: Any
+    ) -> dg.AssetCheckSpec | None:
+        """dbt's own spec; a failed check of a feature model stops its view alone, not the run."""
+        spec: dg.AssetCheckSpec | None = super().get_asset_check_spec(
+            asset_spec, manifest, unique_id, project
+        )
+        return spec._replace(blocking=False) if spec and _is_of_a_view(spec.key) else spec
+
 
 def build(
-    context: dg.AssetExecutionContext, dbt: DbtCliResource, huitou: BrandResource
+    context: dg.AssetExecutionContext,
+    dbt: DbtCliResource,
+    huitou: BrandResource,
+    excused: Collection[str] = (),
 ) -> Iterator[Any]:
-    """Build and test the selected models for the run's instants; unit tests are for the gate."""
+    """Build and test the selected models for the run's instants; unit tests are for the gate.
+
+    Whatever fails fails the step, but for the tests of `excused`, by their dbt names.
+    """
     brand = huitou.brand
     # dbt inherits these; the target path is where dagster-dbt looks for what is parsed already
     os.environ.update(dbt_environment(instants(context, brand), brand))
     os.environ["DBT_TARGET_PATH"] = str(PROJECT.target_path)
     words = ["build", "--exclude-resource-type", "unit_test", "--vars", dbt_vars(brand)]
     target = brand.root / "dbt" / context.op_def.name
-    yield from dbt.cli(words, context=context, target_path=target).stream()
+    results = target / "run_results.json"
+    results.unlink(missing_ok=True)  # what the build before left says nothing of this one
+    invocation = dbt.cli(words, context=context, target_path=target, raise_on_error=not excused)
+    yield from invocation.stream()
+    if not invocation.is_successful() and not _failed(results) <= set(excused):
+        error = invocation.get_error()
+        assert error is not None  # noqa: S101  # it was not successful
+        raise error
 
 
 @dbt_assets(  # type: ignore[untyped-decorator]  # the library has no types
@@ -92,4 +122,24 @@ def features(
     context: dg.AssetExecutionContext, dbt: DbtCliResource, huitou: BrandResource
 ) -> Iterator[Any]:
     """Tags and the other marts that need scores, and the feature models, one a Feast view."""
-    yield from build(context, dbt, huitou)
+    excused = {spec.metadata[DBT_NAME] for spec in features.check_specs if _is_of_a_view(spec.key)}
+    yield from build(context, dbt, huitou, excused)
+
+
+def failed_checks(instance: dg.DagsterInstance) -> dict[str, list[str]]:
+    """The feature views whose latest checks failed, with the names of those checks."""
+    failed: dict[str, list[str]] = {}
+    for key in sorted(filter(_is_of_a_view, features.check_keys)):
+        record = instance.get_latest_asset_check_evaluation_record(key)
+        found = record.evaluation if record else None
+        if found and not found.passed and found.severity == dg.AssetCheckSeverity.ERROR:
+            failed.setdefault(key.asset_key.path[-1], []).append(key.name)
+    return failed
+
+
+def _failed(results: Path) -> set[str]:
+    """The dbt names of what did not succeed; one that nobody excuses if dbt did not come so far."""
+    if not results.exists():
+        return {"dbt"}
+    found = read_json(results)["results"]
+    return {one["unique_id"] for one in found if one["status"] not in ("success", "pass", "warn")}
