@@ -95,7 +95,7 @@ def _trial(
         cutoff=cutoff,
         customer=snapshot.row,
         one_time=snapshot.n == 1,
-        silent=~((snapshot.gap > 0) & (snapshot.gap <= HORIZON)),
+        silent=snapshot.silent_for(HORIZON),
         said=said,
         seen=frozenset(seen),
     )

@@ -15,7 +15,7 @@ from pipelines.core.churn.heuristic import HORIZON
 from pipelines.core.churn.history import EPOCH, Floats, History, day_number
 from pipelines.core.churn.learn import Settings, learn
 from pipelines.core.churn.numbers import auc, calibration_error, log_losses
-from pipelines.core.churn.peers import PEERS, Peer, Question, silent_after
+from pipelines.core.churn.peers import PEERS, Peer, Question
 from pipelines.core.churn.score import is_sufficient, silent_by_table
 from pipelines.core.errors import UsageError
 
@@ -69,7 +69,7 @@ def bench_history(
     lines: list[Line] = []
     for cutoff in cutoffs:
         question = Question(history, _checked(history, cutoff))
-        silent = silent_after(history.at(question.cutoff))
+        silent = history.at(question.cutoff).silent_for(HORIZON)
         said = {OURS: ours(question), **{name: peer(question) for name, peer in peers.items()}}
         one_time = question.now.n == 1
         for segment, mask in zip(

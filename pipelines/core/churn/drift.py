@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.core.churn.backtest import MOST_ERROR
 from pipelines.core.churn.heuristic import HORIZON
 from pipelines.core.churn.history import Floats, History, day_number
 from pipelines.core.churn.numbers import auc, calibration_error, log_losses
@@ -30,6 +31,12 @@ class Matured:
     log_loss: float
     auc: float
     ece: float
+    ece_by_chance: float
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether the calibration error is small, or no more than chance would do."""
+        return self.ece <= max(MOST_ERROR, 2 * self.ece_by_chance)
 
 
 def stability(before: Floats, now: Floats) -> float:
@@ -58,8 +65,7 @@ def matured(
     found = place.is_valid().to_numpy(zero_copy_only=False)
     if not found.any():
         return None
-    gap = snapshot.gap[place.drop_null().to_numpy()]
-    silent = ~((gap > 0) & (gap <= HORIZON))
+    silent = snapshot.silent_for(HORIZON)[place.drop_null().to_numpy()]
     said = known["p_churn_90d"].to_numpy()[found]
     return Matured(
         customers=len(said),
@@ -68,4 +74,14 @@ def matured(
         log_loss=float(log_losses(silent, said).mean()),
         auc=auc(silent, said),
         ece=calibration_error(silent, said),
+        ece_by_chance=_error_by_chance(said),
     )
+
+
+def _error_by_chance(said: Floats) -> float:
+    """The calibration error to expect of these scores if all of them are right.
+
+    A bin of m customers misses its mean by a normal error of variance p (1 - p) / m.
+    """
+    deviation = float(np.sqrt(np.mean(said * (1 - said))))
+    return deviation * float(np.sqrt(2 / np.pi * BINS / len(said)))

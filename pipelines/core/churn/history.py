@@ -65,6 +65,11 @@ class Snapshot:
         """Mean days between purchase days; 0 for one-time buyers."""
         return (self.last - self.first) / np.maximum(self.n - 1, 1)
 
+    def silent_for(self, days: int) -> npt.NDArray[np.bool_]:
+        """Who has no purchase day in the `days` after the cut-off, as far as the history goes."""
+        silent: npt.NDArray[np.bool_] = ~((self.gap > 0) & (self.gap <= days))
+        return silent
+
 
 @dataclass(frozen=True)
 class History:

@@ -85,8 +85,9 @@ def learn(
     settings = settings or Settings()
     known = history.until(today)
     sample = sample_for(known, today, settings)
-    encoder = Encoder.learn(extras)
-    past = look_back(sample, cutoffs_of(known, today), encoder, extras)
+    cutoffs = cutoffs_of(known, today)
+    encoder = Encoder.learn(extras.until(cutoffs[0]) if extras and cutoffs else None)
+    past = look_back(sample, cutoffs, encoder, extras)
     if not past:
         return None
     ranker = _ranker(past, sample.at(today), encoder, settings.threads)
@@ -121,8 +122,7 @@ def look_back(
             **features_of(history, snapshot, fitted).columns,
             **encoder.encode(rows, ids),
         }
-        silent = ~((snapshot.gap > 0) & (snapshot.gap <= HORIZON))
-        past.append(Past(snapshot, fitted, Features(columns), silent))
+        past.append(Past(snapshot, fitted, Features(columns), snapshot.silent_for(HORIZON)))
     return past[::-1]
 
 

@@ -62,17 +62,11 @@ class Question:
     def lesson(self) -> tuple[Floats, npt.NDArray[np.bool_]]:
         """Recency, frequency and money of all past cut-offs, and who was silent after."""
         parts = [rfm(snapshot) for snapshot in self.past] or [np.zeros((0, 4))]
-        labels = [silent_after(snapshot) for snapshot in self.past] or [np.zeros(0, bool)]
+        labels = [snapshot.silent_for(HORIZON) for snapshot in self.past] or [np.zeros(0, bool)]
         return np.concatenate(parts), np.concatenate(labels)
 
 
 Peer: TypeAlias = Callable[[Question], Floats]
-
-
-def silent_after(snapshot: Snapshot) -> npt.NDArray[np.bool_]:
-    """Who bought nothing in the 90 days after the snapshot."""
-    silent: npt.NDArray[np.bool_] = ~((snapshot.gap > 0) & (snapshot.gap <= HORIZON))
-    return silent
 
 
 def rfm(snapshot: Snapshot) -> Floats:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +17,6 @@ import pyarrow.parquet as pq
 
 from pipelines.core.churn import heuristic
 from pipelines.core.churn.explain import PHRASES
-from pipelines.core.churn.extras import Extras
 from pipelines.core.churn.heuristic import EDGES, HORIZON, HazardTable
 from pipelines.core.churn.history import (
     Floats,
@@ -25,7 +25,7 @@ from pipelines.core.churn.history import (
     day_number,
     read_purchase_days,
 )
-from pipelines.core.churn.model import ChurnModel
+from pipelines.core.churn.model import LEVEL_SAMPLE, ChurnModel
 from pipelines.core.churn.numbers import logit
 from pipelines.core.churn.predictions import SCHEMA, Predictions, to_table, unscored, withhold
 from pipelines.core.churn.reasons import Facts, top_reasons
@@ -38,13 +38,16 @@ HEURISTIC_VERSION = "hazard-table-1"
 #: Customers that the hazard table is counted on, and customers scored at a time.
 TABLE_SAMPLE, BATCH = 500_000, 250_000
 
+Known: TypeAlias = Callable[[pa.Array], pa.Table]
+
 
 @dataclass(frozen=True)
 class Scoring:
     """When, for whom and with what to score.
 
     Members in `withheld` have not agreed to profiling and get no number. `version` names the
-    model; without a model the hazard table scores. `extras` holds the feature log as of `as_of`.
+    model; without a model the hazard table scores. `known` tells what the feature log knew of some
+    members, by ascending id, at `seen_at(today)`: rows as `Extras` has them.
     """
 
     as_of: datetime
@@ -52,7 +55,7 @@ class Scoring:
     withheld: pa.Array | None = None
     model: ChurnModel | None = None
     version: str = HEURISTIC_VERSION
-    extras: Extras | None = None
+    known: Known | None = None
 
     @property
     def today(self) -> int:
@@ -67,13 +70,13 @@ def score(
     withheld: pa.Array | None = None,
     model: ChurnModel | None = None,
     version: str = HEURISTIC_VERSION,
-    extras: Extras | None = None,
+    known: Known | None = None,
 ) -> pa.Table:
     """Scores of all members with a purchase day before `as_of`, sorted by member.
 
     Equal input gives an equal table. The arguments are those of `Scoring`.
     """
-    scoring = Scoring(as_of, business_tz, withheld, model, version, extras)
+    scoring = Scoring(as_of, business_tz, withheld, model, version, known)
     history = read_purchase_days(purchase_days, scoring.today)
     return pa.Table.from_batches(batches(history, scoring), SCHEMA)
 
@@ -126,10 +129,10 @@ def _predictor(history: History, scoring: Scoring) -> _Predict | None:
     if scoring.model is None:
         table = heuristic.learn(history.sample(TABLE_SAMPLE), today)
         return lambda _, snapshot: _by_table(table, snapshot)
-    model = scoring.model
-    rows = scoring.extras.at(today) if scoring.extras else None
-    level = model.level(history, today, rows)
-    return lambda part, snapshot: model.predict(part, snapshot, rows, level)
+    model, known = scoring.model, scoring.known or (lambda _: None)
+    sample = history.sample(LEVEL_SAMPLE)
+    level = model.level(sample, today, known(sample.ids))
+    return lambda part, snapshot: model.predict(part, snapshot, known(part.ids), level)
 
 
 def _by_table(table: HazardTable, snapshot: Snapshot) -> Predictions:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,14 @@ import pyarrow as pa
 from pipelines.core.churn import registry
 from pipelines.core.churn.backtest import Verdict, backtest, judge
 from pipelines.core.churn.card import card
-from pipelines.core.churn.extras import AT, INSTANT, KEY, Extras
-from pipelines.core.churn.history import EPOCH, History, day_number, read_purchase_days
+from pipelines.core.churn.extras import AT, INSTANT, KEY, Extras, seen_at
+from pipelines.core.churn.heuristic import HORIZON
+from pipelines.core.churn.history import History, day_number, read_purchase_days
 from pipelines.core.churn.learn import Settings, cutoffs_of, learn, sample_for
 from pipelines.core.churn.score import is_sufficient
-from pipelines.core.clock import as_of_for, business_day
+from pipelines.core.clock import business_day
+
+LABEL = "is_silent_90d"
 
 
 @dataclass(frozen=True)
@@ -65,18 +68,25 @@ def training_entities(
     business_tz: str,
     settings: Settings | None = None,
 ) -> pa.Table:
-    """`member_id` and `event_timestamp` of every row that `retrain` would learn from.
+    """Every row that `retrain` would learn from: `member_id`, `event_timestamp`, and the label.
 
-    Joined point in time with the feature log, it is the table of `Extras`.
+    One row a member and monthly cut-off with a purchase before it; `LABEL` says whether no purchase
+    day came in the 90 days after, null for the rows of `as_of` itself. Joined point in time with
+    the feature log and without the label, it is the table of `Extras`.
     """
     history, today = _read(purchase_days, as_of, business_tz)
     sample = sample_for(history, today, settings or Settings())
     parts = []
     for cutoff in (today, *cutoffs_of(sample, today)):
-        row = sample.at(cutoff).row
-        instant = pa.scalar(as_of_for(EPOCH + timedelta(days=cutoff), business_tz), INSTANT)
-        at = pa.repeat(instant, len(row))
-        parts.append(pa.table({KEY: sample.ids.take(pa.array(row)), AT: at}))
+        snapshot = sample.at(cutoff)
+        instant = pa.scalar(seen_at(cutoff, business_tz), INSTANT)
+        silent = pa.array(snapshot.silent_for(HORIZON))
+        columns = {
+            KEY: sample.ids.take(pa.array(snapshot.row)),
+            AT: pa.repeat(instant, len(snapshot.row)),
+            LABEL: silent if cutoff < today else pa.nulls(len(silent), pa.bool_()),
+        }
+        parts.append(pa.table(columns))
     return pa.concat_tables(parts)
 
 

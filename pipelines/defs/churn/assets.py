@@ -1,48 +1,68 @@
 """The churn model, learnt now and then, and what it says of every member each night."""
 
+import base64
+from dataclasses import replace
+
 import dagster as dg
 import duckdb
 import pyarrow as pa
 
 from pipelines.core.churn import registry
+from pipelines.core.churn.card import calibration_plot
+from pipelines.core.churn.extras import Extras
+from pipelines.core.churn.from_log import knowledge
 from pipelines.core.churn.score import Scoring, write_scores
-from pipelines.core.churn.train import retrain
+from pipelines.core.churn.train import LABEL, Retrained, retrain, training_entities
+from pipelines.core.feature_log import FeatureLog
 from pipelines.core.home import Brand
+from pipelines.defs.churn.drift import check_specs, drift
+from pipelines.defs.features.assets import CATALOG
 from pipelines.defs.run import DAYS, OWNERS, BrandResource, Instants, config_of, instants
+from pipelines.online.feast_repo import apply
+from pipelines.online.training import save, training_set
 
+#: The feature service that the model learns from and scores with.
+SERVICE = "churn_train_v1"
 PURCHASE_DAYS = """
     select member_id, purchase_date, purchase_at, order_count, net_minor, day_rank
     from marts.mart_purchase_days
 """
-SOURCE = dg.AssetKey(["marts", "mart_purchase_days"])
+NO_PROFILING = """
+    select member_id from marts.mart_member_contact where not consent_profiling order by member_id
+"""
+PURCHASES = dg.AssetKey(["marts", "mart_purchase_days"])
+CONSENT = dg.AssetKey(["marts", "mart_member_contact"])
+SCORES = dg.AssetKey(["scores", "member_risk"])
 
 
 @dg.asset(
-    key=["scores", "member_risk"],
-    deps=[SOURCE],
+    key=SCORES,
+    deps=[PURCHASES, CONSENT],
     group_name="churn",
     kinds={"python", "parquet"},
     owners=OWNERS,
     partitions_def=DAYS,
     backfill_policy=dg.BackfillPolicy.single_run(),
     pool="warehouse",
+    check_specs=check_specs(SCORES),
 )
 def member_risk(context: dg.AssetExecutionContext, huitou: BrandResource) -> dg.MaterializeResult:
     """One row per member with a purchase: chance of no purchase day in the next 90 days."""
     brand, moment = huitou.brand, instants(context, huitou.brand)
-    scoring = _scoring(brand, moment)
+    purchases, scoring = _query(brand, PURCHASE_DAYS), _scoring(brand, moment)
     path = brand.scores / "member_risk.parquet"
-    members = write_scores(_history(brand), path, scoring)
+    members = write_scores(purchases, path, scoring)
     return dg.MaterializeResult(
-        metadata={"dagster/row_count": members, "model_version": scoring.version}
+        metadata={"dagster/row_count": members, "model_version": scoring.version},
+        check_results=drift(brand, moment, purchases, path),
     )
 
 
 @dg.asset(
     key=["models", "churn"],
-    deps=[SOURCE],
+    deps=[PURCHASES],
     group_name="models",
-    kinds={"python"},
+    kinds={"python", "feast"},
     owners=OWNERS,
     partitions_def=DAYS,
     backfill_policy=dg.BackfillPolicy.single_run(),
@@ -51,27 +71,56 @@ def member_risk(context: dg.AssetExecutionContext, huitou: BrandResource) -> dg.
 def churn_model(context: dg.AssetExecutionContext, huitou: BrandResource) -> dg.MaterializeResult:
     """A version of the churn model, tried on past cut-offs; served only if it is no worse there."""
     brand, moment = huitou.brand, instants(context, huitou.brand)
-    zone = config_of(brand).business_tz
-    made = retrain(_history(brand), moment.as_of, zone, brand.models)
+    zone, purchases = config_of(brand).business_tz, _query(brand, PURCHASE_DAYS)
+    extras = _log_as_known(brand, purchases, moment)
+    made = retrain(purchases, moment.as_of, zone, brand.models, extras)
     return dg.MaterializeResult(
         metadata={
             "promoted": made.verdict.promoted,
             "why": made.verdict.why,
             "version": made.version or "none",
             "card": dg.MetadataValue.json(made.card),
+            "calibration": dg.MetadataValue.md(_picture(made)),
         }
     )
 
 
-def _history(brand: Brand) -> pa.Table:
+def _picture(made: Retrained) -> str:
+    """The calibration plot of the card as Markdown, empty where no past cut-off was tried."""
+    bins = made.card.get("backtest", {}).get("calibration", [])
+    svg = base64.b64encode(calibration_plot(bins).encode()).decode()
+    return f"![said against came](data:image/svg+xml;base64,{svg})" if bins else ""
+
+
+def _query(brand: Brand, query: str) -> pa.Table:
     with duckdb.connect(str(brand.warehouse), read_only=True) as warehouse:
-        return warehouse.sql(PURCHASE_DAYS).to_arrow_table()
+        return warehouse.sql(query).to_arrow_table()
 
 
 def _scoring(brand: Brand, moment: Instants) -> Scoring:
     """With the version in use; with the counted hazard table while there is none."""
     zone, version = config_of(brand).business_tz, registry.served(brand.models)
+    withheld = _query(brand, NO_PROFILING)["member_id"].combine_chunks()
     if version is None:
-        return Scoring(moment.as_of, zone)
+        return Scoring(moment.as_of, zone, withheld)
     model = registry.load(brand.models, version)
-    return Scoring(moment.as_of, zone, model=model, version=version)
+    scoring = Scoring(moment.as_of, zone, withheld, model, version)
+    if not model.ranker.encoder.columns:
+        return scoring
+    known = knowledge(FeatureLog(brand.log), CATALOG, SERVICE, scoring.today, zone)
+    return replace(scoring, known=known)
+
+
+def _log_as_known(brand: Brand, purchases: pa.Table, moment: Instants) -> Extras | None:
+    """What the log knew of every member at every cut-off; the set is kept beside the models.
+
+    None while the log is empty: the model then learns from purchases alone.
+    """
+    zone = config_of(brand).business_tz
+    entities = training_entities(purchases, moment.as_of, zone)
+    if not len(entities) or FeatureLog(brand.log).latest() is None:
+        return None
+    apply(brand)
+    rows = training_set(brand, SERVICE, entities)
+    save(rows, brand.models / "training" / f"{moment.snapshot_id}.parquet")
+    return Extras(rows.drop([LABEL]), zone)

@@ -1,4 +1,4 @@
-"""When the jobs start by themselves; both are off until somebody turns them on."""
+"""When the jobs start by themselves; all are off until somebody turns them on."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import dagster as dg
 from pipelines import adapters
 from pipelines.core.clock import SystemClock
 from pipelines.core.ingest import pending_days
-from pipelines.defs.ops.jobs import ingest, nightly
-from pipelines.defs.run import config_of, current_brand
+from pipelines.defs.ops.jobs import ingest, nightly, retrain
+from pipelines.defs.run import DAYS, config_of, current_brand
 
 nightly_schedule = dg.build_schedule_from_partitioned_job(
     nightly,
@@ -21,6 +21,19 @@ nightly_schedule = dg.build_schedule_from_partitioned_job(
     minute_of_hour=30,
     description="02:30 in the business time zone, for the day that ended at midnight.",
 )
+
+
+@dg.schedule(
+    job=retrain,
+    name="retrain",
+    cron_schedule="0 5 1 * *",
+    execution_timezone=DAYS.timezone,
+    description="05:00 on the first of the month, from what the night before computed.",
+)
+def retrain_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """The day that ended at midnight is the one to learn from."""
+    day = (context.scheduled_execution_time - timedelta(days=1)).date().isoformat()
+    return dg.RunRequest(run_key=day, partition_key=day)
 
 
 @dg.sensor(job=ingest, minimum_interval_seconds=300, name="late_files")

@@ -49,7 +49,7 @@ def test_the_code_location_loads_with_the_expected_jobs_and_schedules(
 ) -> None:
     repository = definitions.get_repository_def()
     assert {"ingest", "nightly", "restate", "retrain"} <= set(repository.job_names)
-    assert [schedule.name for schedule in repository.schedule_defs] == ["nightly"]
+    assert [schedule.name for schedule in repository.schedule_defs] == ["nightly", "retrain"]
     assert [sensor.name for sensor in repository.sensor_defs if sensor.name == "late_files"]
 
 

@@ -1,19 +1,26 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
-from pipelines.core.churn.extras import Encoder, Extras
+from pipelines.core.churn import extras as extras_module
+from pipelines.core.churn.extras import Encoder, Extras, seen_at
 from pipelines.core.churn.history import day_number
-from pipelines.core.clock import business_day
 
 TZ = "Asia/Shanghai"
-FIRST = datetime(2025, 1, 31, 16, tzinfo=UTC)  # the end of 31 January in Shanghai
+#: The last instant of 31 January in Shanghai.
+FIRST = datetime(2025, 1, 31, 15, 59, 59, 999_999, tzinfo=UTC)
 SECOND = FIRST + timedelta(days=30)
 INSTANT = pa.timestamp("us", tz="UTC")
-CUTOFF = day_number(business_day(FIRST, TZ))
+CUTOFF = day_number(date(2025, 1, 31))
+
+
+@pytest.fixture(autouse=True)
+def _few_values_suffice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extras_module, "LEAST_KNOWN", 1)
 
 
 def table() -> pa.Table:
@@ -24,7 +31,7 @@ def table() -> pa.Table:
             "order_share": [0.5, None, 0.9],
             "last_order_at": pa.array([FIRST - timedelta(days=3), None, SECOND], INSTANT),
             "channel": ["web", "store", "web"],
-            "tags": [["x", "y"], [], None],
+            "tags": [["x", "y", "risk.churn_low"], [], None],
             "consent": [True, False, None],
             "empty": pa.nulls(3, pa.float64()),
         }
@@ -38,7 +45,9 @@ def test_columns_become_numbers_and_members_without_a_row_unknown() -> None:
         "log_order_share": [np.nan, 0.5, np.nan],
         "log_last_order_at": [np.nan, 3.0, np.nan],
         "log_channel": [1, 0, np.nan],  # web is the more frequent word
-        "log_tags": [0, 2, np.nan],
+        "log_tags": [0, 3, np.nan],
+        "log_tags.x": [0, 1, np.nan],
+        "log_tags.y": [0, 1, np.nan],  # and nothing of risk.churn_low, the model's own word
         "log_consent": [0, 1, np.nan],
     }
     assert set(found) == set(expected)
@@ -46,7 +55,18 @@ def test_columns_become_numbers_and_members_without_a_row_unknown() -> None:
         np.testing.assert_array_equal(found[name], values, err_msg=name)
 
 
-def test_a_cutoff_sees_its_own_run_and_no_later_one() -> None:
+def test_columns_and_words_too_rarely_known_are_not_learnt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(extras_module, "LEAST_KNOWN", 3)
+    assert Encoder.learn(Extras(table(), TZ)).names == ("log_channel",)
+
+
+def test_a_cutoff_is_seen_just_before_its_own_run() -> None:
+    assert seen_at(CUTOFF, TZ) == FIRST
+
+
+def test_a_cutoff_has_its_own_rows_and_no_later_ones() -> None:
     extras = Extras(table(), TZ)
     assert extras.at(CUTOFF)["order_share"].to_pylist() == [0.5, None]
     assert extras.until(CUTOFF).table.num_rows == 2
