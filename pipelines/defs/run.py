@@ -108,8 +108,13 @@ def dbt_vars(brand: Brand) -> str:
 
 
 def dbt_environment(moment: Instants, brand: Brand) -> dict[str, str]:
-    """What makes the dbt models a pure function of the run's instants and the brand's lake."""
+    """What makes the dbt models a pure function of the run's instants and the brand's lake.
+
+    Where only part of them is built, a test that also reads another part is left out: that part
+    may never have been built.
+    """
     return {
+        "DBT_INDIRECT_SELECTION": "buildable",
         "HUITOU_ROOT": str(brand.root),
         "HUITOU_AS_OF": iso(moment.as_of),
         "HUITOU_KNOWLEDGE_CUTOFF": iso(moment.known_at),
