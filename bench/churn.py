@@ -17,7 +17,7 @@ import resource
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 from scipy.stats import spearmanr
 
 from pipelines.core.churn import learn as learning
-from pipelines.core.churn.benchmark import Line, bench_file, bench_history, table, verdicts
+from pipelines.core.churn.benchmark import Line, bench_file, bench_history, report
 from pipelines.core.churn.btyd import Customers
 from pipelines.core.churn.files import read_history
 from pipelines.core.churn.history import Floats, History, day_number
@@ -251,12 +251,6 @@ def learning_history(purchase_days: pa.Table, today: int) -> History:
 
 def _peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-
-
-def report(lines: Sequence[Line]) -> str:
-    """The table and the verdicts."""
-    judged = [f"{'ok  ' if holds else 'MISS'} {words}" for words, holds in verdicts(lines)]
-    return "\n".join([table(lines), "", *judged])
 
 
 def main() -> None:

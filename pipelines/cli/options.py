@@ -34,17 +34,26 @@ KnownAt = Annotated[
 ]
 
 
-def day(text: str) -> date:
+def calendar_day(text: str) -> date:
     """The date that `text` writes as YYYY-MM-DD.
 
     Raises:
         UsageError: it is not such a date.
     """
     try:
-        found = date.fromisoformat(text)
+        return date.fromisoformat(text)
     except ValueError:
         message = f"{text!r} is not a date"
         raise UsageError(message, "write it as YYYY-MM-DD, for example 2025-03-31") from None
+
+
+def day(text: str) -> date:
+    """The business day that `text` writes as YYYY-MM-DD.
+
+    Raises:
+        UsageError: it is not such a date, or one that Dagster's partitions do not know.
+    """
+    found = calendar_day(text)
     last = SystemClock().now().date() + timedelta(days=1)  # somewhere it is tomorrow already
     if not EARLIEST <= found <= last:
         message = f"{found} is no day that can be run"

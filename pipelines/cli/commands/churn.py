@@ -28,19 +28,25 @@ def bench(
         Path, typer.Option("--file", help="CSV or Parquet of customer_id, purchased_at, net.")
     ],
     cutoff: Annotated[list[str], typer.Option("--cutoff", help="Day, YYYY-MM-DD; may repeat.")],
+    more: Annotated[list[str] | None, typer.Argument(help="Further cut-offs.", hidden=True)] = None,
     business_tz: Annotated[str, typer.Option(help="Zone that days are cut in.")] = "UTC",
 ) -> None:
     """Our model and its peers on a purchase history: same cut-offs, one table.
 
     Each cut-off is judged on the 90 days after it; everything is learnt from what lies before.
+    A cut-off with too little before it gets the basis `insufficient`, and no number.
 
     Example:
 
-        huitou churn bench --file history.parquet --cutoff 2011-05-31 --cutoff 2011-08-31
+        huitou churn bench --file history.parquet --cutoff 2011-05-31 2011-08-31
     """
-    from pipelines.core.churn.benchmark import bench_file, table
+    from pipelines.core.churn.benchmark import bench_file, report
+    from pipelines.core.churn.peers import PEERS
 
-    typer.echo(table(bench_file(file, [options.day(day) for day in cutoff], business_tz)))
+    days = [options.calendar_day(day) for day in [*cutoff, *(more or [])]]
+    with Console(stderr=True).status("starting") as status:
+        lines = bench_file(file, days, business_tz, PEERS, status.update)
+    typer.echo(report(lines))
 
 
 @model.command("train")

@@ -2,46 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.core.churn.backtest import MOST_ERROR
 from pipelines.core.churn.files import read_history
 from pipelines.core.churn.heuristic import HORIZON
-from pipelines.core.churn.history import EPOCH, Floats, History, day_number
-from pipelines.core.churn.learn import Settings, learn
+from pipelines.core.churn.history import Floats, History, day_number
 from pipelines.core.churn.numbers import auc, calibration_error, log_losses
 from pipelines.core.churn.peers import PEERS, Peer, Question
-from pipelines.core.churn.score import is_sufficient, silent_by_table
-from pipelines.core.errors import UsageError
+from pipelines.core.churn.score import (
+    LEAST_BUYERS,
+    LEAST_DAYS,
+    is_sufficient,
+    silent_by_table,
+)
 
 OURS = "ours"
 SEGMENTS = ("all", "one-time", "repeat")
 #: AUC by which ours may lie below the best peer's.
 AUC_MARGIN = 0.003
-MOST_ERROR = 0.03
+#: Days without any purchase that a history may end with before its last 90 days.
+QUIET = 7
+INSUFFICIENT, NO_NUMBER = "insufficient", "–"
 
 
 @dataclass(frozen=True)
 class Line:
-    """One model at one cut-off and in one segment; `apart` is its log-loss less ours."""
+    """One model at one cut-off and in one segment; `apart` is its log-loss less ours.
+
+    `basis` is what ours rests on. The numbers are NaN where nothing is to be judged: too little
+    history for a score, or 90 days after the cut-off that are not over.
+    """
 
     data: str
     cutoff: date
     segment: str
     model: str
+    basis: str
     customers: int
-    silent: float
-    auc: float
-    log_loss: float
-    log_loss_error: float
-    ece: float
-    apart: float
-    apart_error: float
+    silent: float = float("nan")
+    auc: float = float("nan")
+    log_loss: float = float("nan")
+    log_loss_error: float = float("nan")
+    ece: float = float("nan")
+    apart: float = float("nan")
+    apart_error: float = float("nan")
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether the line has numbers."""
+        return not np.isnan(self.log_loss)
 
 
 def bench_file(
@@ -49,56 +65,71 @@ def bench_file(
     cutoffs: Sequence[date],
     business_tz: str = "UTC",
     peers: Mapping[str, Peer] = PEERS,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> list[Line]:
     """The benchmark on a file of `customer_id`, `purchased_at`, `net`.
 
     Raises:
-        UsageError: the file is not such a file, or a cut-off leaves too little before or after it.
+        UsageError: the file is not such a file.
     """
-    return bench_history(path.name, read_history(path, business_tz), cutoffs, peers)
+    tell(f"reading {path.name}")
+    return bench_history(path.name, read_history(path, business_tz), cutoffs, peers, tell)
 
 
 def bench_history(
-    data: str, history: History, cutoffs: Sequence[date], peers: Mapping[str, Peer] = PEERS
+    data: str,
+    history: History,
+    cutoffs: Sequence[date],
+    peers: Mapping[str, Peer] = PEERS,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> list[Line]:
-    """The benchmark on a history, all models at all cut-offs.
-
-    Raises:
-        UsageError: a cut-off leaves too little before it to score or not 90 days after it.
-    """
+    """The benchmark on a history, all models at all cut-offs; `tell` hears what is being done."""
     lines: list[Line] = []
     for cutoff in cutoffs:
-        question = Question(history, _checked(history, cutoff))
-        silent = history.at(question.cutoff).silent_for(HORIZON)
-        said = {OURS: ours(question), **{name: peer(question) for name, peer in peers.items()}}
-        one_time = question.now.n == 1
-        for segment, mask in zip(
-            SEGMENTS, (np.ones(len(silent), bool), one_time, ~one_time), strict=True
-        ):
-            if mask.any():
-                lines += _lines(data, cutoff, segment, silent[mask], _some(said, mask))
+        question = Question(history, day_number(cutoff))
+        basis = basis_of(question)
+        if basis == INSUFFICIENT or not is_over(question):
+            lines.append(Line(data, cutoff, "all", OURS, basis, len(question.now.row)))
+            continue
+        said = {}
+        for name, peer in {OURS: ours, **peers}.items():
+            tell(f"{data} {cutoff}: {name}")
+            said[name] = peer(question)
+        lines += _judged(data, cutoff, basis, question, said)
     return lines
 
 
 def ours(question: Question) -> Floats:
     """What a scoring at the cut-off would have served, trained that same day."""
     known = question.history.until(question.cutoff)
-    model = learn(known, question.cutoff, settings=Settings(threads=question.threads))
-    if model is None:
+    if question.learnt is None:
         return silent_by_table(known, question.cutoff)
-    return model.silent(known, question.cutoff)
+    return question.learnt.silent(known, question.cutoff)
 
 
-def _checked(history: History, cutoff: date) -> int:
-    day, last = day_number(cutoff), int(history.day.max()) if len(history.day) else 0
-    if not is_sufficient(history.until(day), day):
-        message = f"before {cutoff} there are fewer than 200 buyers or 120 days of history"
-        raise UsageError(message, "choose a later cut-off or a longer history")
-    if last < day + HORIZON - 7:
-        end = EPOCH + timedelta(days=last)
-        message = f"the history ends {end}, not 90 days after {cutoff}: nobody knows who is silent"
-        raise UsageError(message, "choose an earlier cut-off")
-    return day
+def basis_of(question: Question) -> str:
+    """What a score at the cut-off rests on."""
+    if not is_sufficient(question.history.until(question.cutoff), question.cutoff):
+        return INSUFFICIENT
+    return "model" if question.learnt else "heuristic"
+
+
+def is_over(question: Question) -> bool:
+    """Whether the history goes on for 90 days after the cut-off, but for a quiet week."""
+    days = question.history.day
+    return bool(len(days)) and int(days.max()) >= question.cutoff + HORIZON - QUIET
+
+
+def _judged(
+    data: str, cutoff: date, basis: str, question: Question, said: Mapping[str, Floats]
+) -> Iterator[Line]:
+    silent = question.history.at(question.cutoff).silent_for(HORIZON)
+    one_time = question.now.n == 1
+    masks = (np.ones(len(silent), bool), one_time, ~one_time)
+    for segment, mask in zip(SEGMENTS, masks, strict=True):
+        if mask.any():
+            place = (data, cutoff, segment)
+            yield from _lines(place, basis, silent[mask], _some(said, mask))
 
 
 def _some(said: Mapping[str, Floats], mask: npt.NDArray[np.bool_]) -> dict[str, Floats]:
@@ -106,9 +137,8 @@ def _some(said: Mapping[str, Floats], mask: npt.NDArray[np.bool_]) -> dict[str, 
 
 
 def _lines(
-    data: str,
-    cutoff: date,
-    segment: str,
+    place: tuple[str, date, str],
+    basis: str,
     silent: npt.NDArray[np.bool_],
     said: Mapping[str, Floats],
 ) -> Iterator[Line]:
@@ -117,10 +147,9 @@ def _lines(
     for name, p in said.items():
         lost = log_losses(silent, p)
         yield Line(
-            data=data,
-            cutoff=cutoff,
-            segment=segment,
+            *place,
             model=name,
+            basis=basis if name == OURS else "",
             customers=len(silent),
             silent=float(silent.mean()),
             auc=auc(silent, p),
@@ -135,23 +164,43 @@ def _lines(
 def table(lines: Sequence[Line]) -> str:
     """The lines as Markdown, with standard errors."""
     head = (
-        "| data | cut-off | customers | churn | segment | model | AUC | log-loss | ECE "
+        "| data | cut-off | segment | customers | churn | model | basis | AUC | log-loss | ECE "
         "| log-loss less ours |"
     )
-    rows = [head, "|---|---|---|---|---|---|---|---|---|---|"]
+    rows = [head, "|---|---|---|---|---|---|---|---|---|---|---|"]
     for line in lines:
         apart = "" if line.model == OURS else f"{line.apart:+.4f} ± {line.apart_error:.4f}"
+        loss = f"{line.log_loss:.4f} ± {line.log_loss_error:.4f}" if line.is_judged else NO_NUMBER
         rows.append(
-            f"| {line.data} | {line.cutoff} | {line.customers} | {line.silent:.3f} "
-            f"| {line.segment} | {line.model} | {line.auc:.3f} "
-            f"| {line.log_loss:.4f} ± {line.log_loss_error:.4f} | {line.ece:.3f} | {apart} |"
+            f"| {line.data} | {line.cutoff} | {line.segment} | {line.customers} "
+            f"| {_short(line.silent)} | {line.model} | {line.basis} | {_short(line.auc)} "
+            f"| {loss} | {_short(line.ece)} | {apart} |"
         )
     return "\n".join(rows)
 
 
+def _short(value: float) -> str:
+    return NO_NUMBER if np.isnan(value) else f"{value:.3f}"
+
+
+def report(lines: Sequence[Line]) -> str:
+    """The table, what was promised and whether it holds, and why some lines have no numbers."""
+    judged = [f"{'ok  ' if holds else 'MISS'} {words}" for words, holds in verdicts(lines)]
+    silent = [
+        f"{line.data} {line.cutoff}: {_why_not(line)}" for line in lines if not line.is_judged
+    ]
+    return "\n".join([table(lines), "", *judged, *silent])
+
+
+def _why_not(line: Line) -> str:
+    if line.basis == INSUFFICIENT:
+        return f"fewer than {LEAST_BUYERS} buyers or {LEAST_DAYS} days of history: no score"
+    return f"the history does not go on for {HORIZON} days, so nobody knows who is silent"
+
+
 def verdicts(lines: Sequence[Line]) -> list[tuple[str, bool]]:
     """What was promised of the whole, in words, and whether it holds."""
-    whole = [line for line in lines if line.segment == "all"]
+    whole = [line for line in lines if line.segment == "all" and line.is_judged]
     found: list[tuple[str, bool]] = []
     for data in dict.fromkeys(line.data for line in whole):
         mine = [line for line in whole if line.data == data]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zoneinfo import available_timezones
 
 import duckdb
 
@@ -26,8 +27,12 @@ def read_history(path: Path, business_tz: str = "UTC") -> History:
     without a customer are left out.
 
     Raises:
-        UsageError: no such file, not such columns, or values that are no instants or numbers.
+        UsageError: no such file, not such columns, values that are no instants or numbers, or no
+            such zone.
     """
+    if business_tz not in available_timezones():
+        message = f"unknown time zone {business_tz!r}"
+        raise UsageError(message, "use an IANA name such as Asia/Shanghai")
     if not path.is_file():
         message = f"no file {path}"
         raise UsageError(message, REMEDY)
@@ -42,7 +47,7 @@ def read_history(path: Path, business_tz: str = "UTC") -> History:
                    (sum(round(net, 4)::decimal(38, 4)) * {MAJOR})::double as net
             from (
                 select customer_id, net,
-                       coalesce(at_local, at_instant at time zone '{_quoted(business_tz)}')::date
+                       coalesce(at_local, at_instant at time zone '{business_tz}')::date
                            as local
                 from purchases
                 where customer_id is not null
@@ -50,7 +55,7 @@ def read_history(path: Path, business_tz: str = "UTC") -> History:
             group by all
             having sum(round(net, 4)::decimal(38, 4)) > 0
             order by all
-            """,  # noqa: S608 — a constant and a quoted name
+            """,  # noqa: S608 — a constant and a name that was looked up
         ).to_arrow_table()
     ids = days["customer_id"].combine_chunks()
     return from_rows(ids, days["day"].to_numpy(), days["net"].to_numpy())
@@ -71,6 +76,7 @@ def _rows(connection: duckdb.DuckDBPyConnection, path: Path) -> duckdb.DuckDBPyR
         raise UsageError(message, REMEDY)
     return file.project(
         f"""
+        row_number() over () as row,
         nullif(trim(customer_id::varchar), '') as customer_id,
         purchased_at::varchar as purchased_text,
         net::varchar as net_text,
@@ -90,11 +96,9 @@ def _check(rows: duckdb.DuckDBPyRelation, path: Path) -> None:
     )
     for column, kind, condition, text in wrong:
         found = rows.filter(f"customer_id is not null and ({condition})")
-        ((count, first),) = found.aggregate(f"count(*), min({text})").fetchall()
+        summary = f"count(*), min(row), arg_min({text}, row)"
+        ((count, row, first),) = found.aggregate(summary).fetchall()
         if count:
-            message = f"{path.name}: {column} is not {kind} in {count} rows, such as {first!r}"
+            said = "nothing" if first is None else repr(first)
+            message = f"{path.name}: {column} is not {kind} in {count} rows; row {row} says {said}"
             raise UsageError(message, REMEDY)
-
-
-def _quoted(text: str) -> str:
-    return text.replace("'", "''")

@@ -20,7 +20,8 @@ from pipelines.core.churn import btyd
 from pipelines.core.churn.btyd import Customers
 from pipelines.core.churn.heuristic import HORIZON
 from pipelines.core.churn.history import Floats, History, Ints, Snapshot
-from pipelines.core.churn.learn import LEAST_BUYERS, cutoffs_of
+from pipelines.core.churn.learn import LEAST_BUYERS, Settings, cutoffs_of, learn
+from pipelines.core.churn.model import ChurnModel
 
 RECENCY_CUTS = np.linspace(0.2, 0.8, 4)
 FREQUENCY_CUTS = np.array([2, 3, 5, 10])
@@ -50,6 +51,12 @@ class Question:
     def now(self) -> Snapshot:
         """The customers to judge."""
         return self.history.until(self.cutoff).at(self.cutoff)
+
+    @cached_property
+    def learnt(self) -> ChurnModel | None:
+        """Our model, trained at the cut-off; None if no past cut-off can teach it."""
+        known = self.history.until(self.cutoff)
+        return learn(known, self.cutoff, settings=Settings(threads=self.threads))
 
     @cached_property
     def past(self) -> list[Snapshot]:

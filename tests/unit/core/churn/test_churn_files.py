@@ -7,9 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.core.churn.benchmark import bench_file
+from pipelines.core.churn.benchmark import bench_file, report
 from pipelines.core.churn.files import read_history
 from pipelines.core.churn.history import day_number
+from pipelines.core.churn.peers import PEERS
 from pipelines.core.errors import UsageError
 
 HEADER = "customer_id,purchased_at,net\n"
@@ -59,8 +60,8 @@ def test_parquet_of_typed_columns_reads_the_same(tmp_path: Path) -> None:
     [
         ("customer_id,when,net\na,2025-03-01,1\n", "no column purchased_at"),
         (HEADER + "a,soon,1\nb,2025-03-01,1\n", "purchased_at is not an instant in 1 rows"),
-        (HEADER + "a,2025-03-01,much\n", "net is not a number in 1 rows, such as 'much'"),
-        (HEADER + "a,2025-03-01,\n", "net is not a number in 1 rows"),
+        (HEADER + "b,2025-03-01,1\na,2025-03-01,much\n", "net is not .* 1 rows; row 2 says 'much'"),
+        (HEADER + "a,2025-03-01,\n", "net is not a number in 1 rows; row 1 says nothing"),
         ("", "cannot read history.csv"),
     ],
     ids=["columns", "instants", "numbers", "no number", "empty"],
@@ -76,10 +77,42 @@ def test_a_missing_file_gives_one_clear_error(tmp_path: Path) -> None:
         read_history(tmp_path / "nowhere.csv")
 
 
-def test_a_cutoff_that_cannot_be_judged_gives_one_clear_error(tmp_path: Path) -> None:
-    rows = "".join(f"c{i},2025-{1 + i % 6:02}-{1 + i % 28:02},1\n" for i in range(400))
-    path = written(tmp_path, HEADER + rows)
-    with pytest.raises(UsageError, match="fewer than 200 buyers or 120 days"):
-        bench_file(path, [date(2025, 2, 1)])
-    with pytest.raises(UsageError, match="not 90 days after"):
-        bench_file(path, [date(2025, 6, 1)])
+def test_a_zone_that_does_not_exist_gives_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="Mars/Olympus"):
+        read_history(written(tmp_path, HEADER), "Mars/Olympus")
+
+
+def bought(count: int) -> str:
+    return "".join(f"c{i},2025-{1 + i % 6:02}-{1 + i % 28:02},1\n" for i in range(count))
+
+
+@pytest.mark.parametrize(
+    ("rows", "cutoff", "basis", "words"),
+    [
+        ("", date(2025, 1, 1), "insufficient", "no score"),
+        ("a,2025-03-01,1\n", date(2025, 3, 1), "insufficient", "no score"),
+        ("a,2025-03-01,1\n", date(2031, 1, 1), "insufficient", "no score"),
+        (bought(400), date(2025, 2, 1), "insufficient", "no score"),
+        (bought(400), date(1997, 2, 1), "insufficient", "no score"),
+        (bought(400), date(2025, 6, 1), "model", "nobody knows who is silent"),
+        (bought(400), date(2031, 6, 1), "model", "nobody knows who is silent"),
+    ],
+    ids=["nobody", "one buyer", "one long ago", "too young", "before all", "not over", "future"],
+)
+def test_a_cutoff_that_cannot_be_judged_has_a_basis_and_no_number(
+    tmp_path: Path, rows: str, cutoff: date, basis: str, words: str
+) -> None:
+    lines = bench_file(written(tmp_path, HEADER + rows), [cutoff])
+    assert [(line.model, line.basis, line.is_judged) for line in lines] == [("ours", basis, False)]
+    assert words in report(lines)
+
+
+def test_every_judged_cutoff_has_all_models_by_all_buyers(tmp_path: Path) -> None:
+    told: list[str] = []
+    path = written(tmp_path, HEADER + bought(600) + bought(300).replace("2025", "2024"))
+    lines = bench_file(path, [date(2025, 2, 20)], tell=told.append)
+    assert {line.segment for line in lines} == {"all", "one-time", "repeat"}
+    assert {line.model for line in lines} == {"ours", *PEERS}
+    assert all(line.is_judged for line in lines)
+    assert told[-1].endswith(list(PEERS)[-1])
+    assert report(lines).count("log-loss less ours") == 1
