@@ -12,7 +12,7 @@ from rich.table import Table
 
 from pipelines.cli.runner import Outcome
 from pipelines.core.home import Brand
-from pipelines.core.ingest import accounting, summary
+from pipelines.core.ingest import TableSummary, accounting, summary
 
 RATES = """
     select metric, period_kind, numerator, denominator, value, is_small_n
@@ -45,7 +45,13 @@ VISITS = """
 
 def show(brand: Brand, outcome: Outcome, console: Console) -> None:
     """Print all of it, from the manifests, the marts and the run's own events."""
-    console.print(_rows(brand))
+    rows = [row for row in summary(brand) if row.files]
+    console.print(_rows(rows))
+    for row in rows:
+        for reason, count in row.reasons.items():
+            console.print(
+                f"  quarantined, {row.table}: {escape(reason)} {count:,}", highlight=False
+            )
     files = accounting(brand)
     records, accounted = sum(f.records for f in files), sum(f.accounted for f in files)
     console.print(f"{records:,} records in {len(files):,} files, {accounted:,} accounted for\n")
@@ -59,18 +65,17 @@ def show(brand: Brand, outcome: Outcome, console: Console) -> None:
         console.print(f"  [yellow]warned[/] {name}", highlight=False)
 
 
-def _rows(brand: Brand) -> Table:
+def _rows(rows: Iterable[TableSummary]) -> Table:
     """Rows by table over all loads."""
-    table = Table("table", "read", "accepted", "new", "unchanged", "quarantined", "reasons",
+    table = Table("table", "read", "accepted", "new", "unchanged", "quarantined",
                   box=None, pad_edge=False)  # fmt: skip
-    table.columns[0].no_wrap = True
-    for column in table.columns[1:6]:
+    for column in table.columns:
+        column.no_wrap = True
+    for column in table.columns[1:]:
         column.justify = "right"
-    for row in summary(brand):
-        if row.files:
-            counts = (row.read, row.accepted, row.new, row.unchanged, row.quarantined)
-            reasons = ", ".join(f"{reason} {n:,}" for reason, n in list(row.reasons.items())[:3])
-            table.add_row(row.table, *(f"{count:,}" for count in counts), escape(reasons))
+    for row in rows:
+        counts = (row.read, row.accepted, row.new, row.unchanged, row.quarantined)
+        table.add_row(row.table, *(f"{count:,}" for count in counts))
     return table
 
 

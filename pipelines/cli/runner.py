@@ -10,6 +10,7 @@ import io
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import date
@@ -82,6 +83,31 @@ def use_brand(home: Home, brand: Brand, *, choose: bool = True) -> None:
     settings = brand.dagster_home / "dagster.yaml"
     if not settings.exists():
         write_text(settings, DAGSTER_YAML)
+
+
+@contextmanager
+def prepared_meanwhile(brand: Brand) -> Iterator[None]:
+    """Let dbt parse its project and Feast its definitions while the block does its work.
+
+    Each is a process of its own that takes seconds of a new brand; where nothing has changed
+    since, neither is started.
+    """
+
+    def parse() -> None:
+        from pipelines.defs.transform.project import prepared_project
+
+        prepared_project(brand)
+
+    def apply() -> None:
+        from pipelines.online import feast_repo
+
+        feast_repo.apply(brand)
+
+    with ThreadPoolExecutor() as pool:
+        begun = [pool.submit(parse), pool.submit(apply)]
+        yield
+        for one in begun:
+            one.result()
 
 
 class Progress:

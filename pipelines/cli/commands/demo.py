@@ -60,9 +60,11 @@ def demo(
     home = Home.from_env()
     brand = home.brand("demo")
     out = brand.root / "shop"
-    last = _draw(brand, ShopConfig(members=members, days=days), console)
+    runner.use_brand(home, brand, choose=False)
+    with runner.prepared_meanwhile(brand):
+        last = _draw(brand, ShopConfig(members=members, days=days), console)
     brand.agree(Shop.name, out / "landing", Shop.business_tz, Shop.currency)
-    runner.use_brand(home, brand)
+    home.choose(brand)
     for night in range(NIGHTS - 1, -1, -1):
         outcome = run.run_day(brand, last - timedelta(days=night), "as-of", console)
     report.show(brand, outcome, console)

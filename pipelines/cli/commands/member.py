@@ -93,14 +93,18 @@ async def _ask(brand: Brand, member_id: str, parameters: dict[str, str]) -> dict
 
 
 def show(answer: dict[str, Any], console: Console) -> None:
-    """Print an answer as a table of features, the eligibility and the data's age last."""
+    """Print an answer as a table of features by view, and the data's age last."""
     table = Table("feature", "value", "status", "since", box=None, pad_edge=False)
+    for column in (table.columns[0], *table.columns[2:]):
+        column.no_wrap = True  # names are copied from here; values give way on a narrow screen
+    table.columns[1].overflow = "fold"
     for view, features in answer["features"].items():
+        table.add_row(view, style="bold")
         for name, cell in features.items():
             value = escape(json.dumps(cell["value"], ensure_ascii=False))
             style = STYLES.get(cell["status"], "red")
             since = str(cell["since"] or "")[:16]
-            table.add_row(f"{view}.{name}", value, cell["status"], since, style=style)
+            table.add_row(f"  {name}", value, cell["status"], since, style=style)
     console.print(table)
     ages = {view["as_of"]: view["status"] for view in answer["views"].values()}
     for as_of, status in ages.items():

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dagster as dg
-from dagster_dbt import DbtCliResource
 
 from pipelines.defs.run import BrandResource, current_brand
 from pipelines.defs.transform.assets import PROJECT
-from pipelines.defs.transform.project import dbt_executable
+from pipelines.defs.transform.project import Dbt, dbt_executable
 
 
 @dg.definitions
@@ -16,6 +15,6 @@ def resources() -> dg.Definitions:
     return dg.Definitions(
         resources={
             "huitou": BrandResource(root=str(current_brand().root)),
-            "dbt": DbtCliResource(project_dir=PROJECT, dbt_executable=dbt_executable()),
+            "dbt": Dbt(project_dir=PROJECT, dbt_executable=dbt_executable()),
         }
     )
