@@ -333,7 +333,8 @@ class _Line(asyncio.Protocol):
         self.closed = True
         if self._watch:
             self._watch.cancel()
-        self._fail(exc or ConnectionResetError())
+        # what is no Redis at all ends the line with an error of the parser, or of TLS
+        self._fail(exc if isinstance(exc, OSError) else ConnectionResetError(str(exc or "")))
 
     def _fail(self, error: Exception) -> None:
         while self._waiting:

@@ -7,9 +7,11 @@ names nobody. Whatever the stores still hold, the gateway answers `erased`.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from pipelines.core.errors import UsageError
 from pipelines.core.home import Brand
 from pipelines.online.access.files import alone, write_private
 
@@ -26,9 +28,18 @@ class Erasures:
         self._digests = frozenset(digests)
 
     @classmethod
-    def load(cls, path: Path) -> Erasures:
-        """The list in the file, empty if there is none."""
-        return cls(path.read_text(encoding="ascii").split() if path.exists() else ())
+    def load(cls, path: Path, former: Erasures | None = None) -> Erasures:
+        """The list in the file, empty if there is none and never was one.
+
+        Raises:
+            UsageError: the file holds something else, or a list that was there is gone.
+        """
+        if not path.exists():
+            if former:
+                message = f"the list of erased members {path.name} is gone"
+                raise UsageError(message, "put it back; the members it named stay erased")
+            return cls()
+        return cls(_read(path))
 
     def __contains__(self, member_id: str) -> bool:
         return bool(self._digests) and digest(member_id) in self._digests
@@ -41,11 +52,20 @@ def erase_online(brand: Brand, member_ids: Iterable[str]) -> int:
     """List members as erased; how many were not listed before. Gateways follow within seconds."""
     path = erasures_path(brand)
     with alone(path):
-        known = path.read_text(encoding="ascii").split() if path.exists() else []
+        known = _read(path) if path.exists() else []
         new = sorted({digest(member_id) for member_id in member_ids} - set(known))
         if new:
             write_private(path, "".join(f"{line}\n" for line in [*known, *new]))
     return len(new)
+
+
+def _read(path: Path) -> list[str]:
+    lines = path.read_bytes().decode("ascii", "replace").split()
+    for number, line in enumerate(lines, start=1):
+        if not re.fullmatch("[0-9a-f]{64}", line):
+            message = f"line {number} of {path.name} is not the SHA-256 of a member id"
+            raise UsageError(message, "take it out; `erase_online` writes lines that are")
+    return lines
 
 
 def digest(member_id: str) -> str:

@@ -226,16 +226,13 @@ class Gateway:
         """Answer those whose body has been awaited for too long."""
         latest = time.perf_counter() - self.settings.body_timeout_s
         for request, task in list(self._under_way.items()):
-            if request.began < latest and request.method == "POST" and not request.is_whole:
+            if request.is_awaited and request.began < latest:
                 request.give_up(task)
 
     def flush(self) -> None:
         """Write the logs now; the running gateway does so a few times a second."""
-        for journal in (self._requests, self._reads):
-            try:
-                journal.flush()
-            except OSError:
-                log.exception("a log cannot be written")
+        self._requests.flush()
+        self._reads.flush()
 
 
 def _table(reads: Reads, about: About) -> dict[bytes, Route]:

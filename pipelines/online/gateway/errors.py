@@ -38,6 +38,9 @@ CODES: Mapping[str, int] = MappingProxyType(
 )
 
 
+SHOWN = 200  # characters of a message, which may repeat what a caller sent
+
+
 class RefusedError(HuitouError):
     """A request that is answered with an error."""
 
@@ -48,7 +51,7 @@ class RefusedError(HuitouError):
         remedy: str = "",
         headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        super().__init__(message, remedy)
+        super().__init__(message if len(message) <= SHOWN else f"{message[:SHOWN]}…", remedy)
         self.code = code
         self.status = CODES[code]
         self.headers = headers

@@ -48,7 +48,7 @@ class Request:
         "began",
         "headers",
         "id",
-        "is_whole",
+        "is_awaited",
         "method",
         "path",
         "query",
@@ -57,7 +57,7 @@ class Request:
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._receive = receive
         self._is_too_slow = False
-        self.is_whole = False
+        self.is_awaited = False  # whether the body is being waited for
         self.began = time.perf_counter()
         self.method: str = scope["method"]
         self.path: bytes = scope.get("raw_path") or scope["path"].encode()
@@ -109,15 +109,17 @@ class Request:
         said = self.headers.get(b"content-type", JSON)
         if said != JSON:
             _check_media_type(said)
+        self.is_awaited = True
         try:
             body = await self._body(max_bytes)
         except asyncio.CancelledError:
             if not self._is_too_slow:
                 raise
             asyncio.current_task().uncancel()  # type: ignore[union-attr]  # a request is a task
-            message = "the body did not come in time"
-            raise RefusedError("body_timeout", message, "send it again") from None
-        self.is_whole = True
+            message, headers = "the body did not come in time", {"Connection": "close"}
+            raise RefusedError("body_timeout", message, "send it again", headers) from None
+        finally:
+            self.is_awaited = False
         try:
             return orjson.loads(body)
         except orjson.JSONDecodeError as error:
@@ -130,6 +132,9 @@ class Request:
 
     async def _body(self, max_bytes: int) -> bytes:
         pieces, size, more = [], 0, True
+        said = self.headers.get(b"content-length", b"")
+        if said.isdigit() and int(said) > max_bytes:  # not worth waiting for
+            raise _too_large(max_bytes)
         while more:
             message = await self._receive()
             if message["type"] == "http.disconnect":
@@ -137,8 +142,7 @@ class Request:
             pieces.append(message.get("body", b""))
             size += len(pieces[-1])
             if size > max_bytes:
-                said = f"the body is larger than {max_bytes} bytes"
-                raise RefusedError("body_too_large", said, "ask for fewer members at once")
+                raise _too_large(max_bytes)
             more = message.get("more_body", False)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
@@ -174,6 +178,11 @@ async def send_response(send: Send, response: Response, request_id: str, *, head
         ]
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if head else response.body})
+
+
+def _too_large(max_bytes: int) -> RefusedError:
+    said = f"the body is larger than {max_bytes} bytes"
+    return RefusedError("body_too_large", said, "ask for fewer members at once")
 
 
 def _check_media_type(said: bytes) -> None:

@@ -6,6 +6,7 @@ request next to nothing; a line is late by at most `FLUSH_S`, and none is lost o
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from datetime import UTC, datetime
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+
+log = logging.getLogger(__name__)
 
 FLUSH_S = 0.2
 FLUSH_LINES = 2000
@@ -33,7 +36,7 @@ class Journal:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was gathered."""
+        """Write what was gathered; what cannot be written is said to be lost, once a flush."""
         if not self._lines:
             return
         lines, self._lines = self._lines, []
@@ -44,6 +47,12 @@ class Journal:
             )
             for line in lines
         )
+        try:
+            self._write(data)
+        except OSError:
+            log.exception("%d lines of a log cannot be written", len(lines))
+
+    def _write(self, data: bytes) -> None:
         if self._folder is None:
             sys.stderr.buffer.write(data)
             sys.stderr.buffer.flush()

@@ -7,7 +7,8 @@ cannot be read leaves what was in force, and says so in the log and in `huitou_r
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -51,7 +52,7 @@ class Reloader:
         """Load everything.
 
         Raises:
-            UsageError: the brand has no definitions yet.
+            UsageError: the brand has no definitions yet, or a file cannot be read.
         """
         if not brand.catalog.exists():
             message = f"brand {brand.name!r} has no definitions to serve"
@@ -60,12 +61,11 @@ class Reloader:
         self._reader = reader
         self._metrics = metrics
         self._stamps = {name: _stamp(*paths) for name, paths in self._watched().items()}
-        definitions = Definitions.of(Catalog.load(brand.catalog), reader)
-        self.live = Live(
-            definitions,
-            Access.load(brand),
-            Erasures.load(erasures_path(brand)),
-        )
+        with _readable(brand.catalog):
+            definitions = Definitions.of(Catalog.load(brand.catalog), reader)
+        with _readable(keys_path(brand), oidc_path(brand)):
+            access = Access.load(brand)
+        self.live = Live(definitions, access, Erasures.load(erasures_path(brand)))
 
     def check(self) -> None:
         """Take up every file that changed since the last look."""
@@ -80,7 +80,8 @@ class Reloader:
             "catalog": self._with_catalog,
             "access": lambda: replace(self.live, access=Access.load(self._brand, self.live.access)),
             "erasures": lambda: replace(
-                self.live, erasures=Erasures.load(erasures_path(self._brand))
+                self.live,
+                erasures=Erasures.load(erasures_path(self._brand), self.live.erasures),
             ),
         }
         try:
@@ -105,6 +106,21 @@ class Reloader:
         }
 
 
+@contextmanager
+def _readable(*paths: Path) -> Iterator[None]:
+    """Names the files whose content is not what it should be.
+
+    Raises:
+        UsageError: it is not.
+    """
+    try:
+        yield
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        names = " or ".join(str(path) for path in paths if path.exists())
+        message = f"{names} cannot be read: {type(error).__name__}: {error}"
+        raise UsageError(message, "restore the file, or take it away and make it anew") from error
+
+
 def _stamp(*paths: Path) -> tuple[tuple[int, int, int] | None, ...]:
     return tuple(_one(path) for path in paths)
 
@@ -112,6 +128,6 @@ def _stamp(*paths: Path) -> tuple[tuple[int, int, int] | None, ...]:
 def _one(path: Path) -> tuple[int, int, int] | None:
     try:
         stat = path.stat()
-    except FileNotFoundError:
+    except OSError:  # gone, or where it was is no folder any more
         return None
     return stat.st_mtime_ns, stat.st_size, stat.st_ino

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gc
 import logging
+from functools import partial
 
 from pipelines.core.home import Brand
-from pipelines.online.access.policy import Access, require_closed
+from pipelines.online.access.policy import require_closed
 from pipelines.online.gateway.app import Gateway
 from pipelines.online.gateway.settings import Settings
 from pipelines.online.stores import open_store
@@ -15,6 +16,7 @@ HOST, PORT = "127.0.0.1", 6566  # Feast's own port
 BACKLOG = 2048
 KEEP_ALIVE_S = 75
 DRAIN_S = 10
+ANSWER_S = 2.0  # what is left to tell a slow caller why, before its connection is cut
 COLLECT_AFTER = 50_000  # new containers; a request makes a few hundred and frees them itself
 
 
@@ -26,9 +28,11 @@ def serve(brand: Brand, host: str = HOST, port: int = PORT) -> None:
     """
     import uvicorn
 
-    require_closed(Access.load(brand), host)
+    from pipelines.online.gateway.wire import BoundedProtocol
+
     settings = Settings.from_env()
     gateway = Gateway(brand, open_store(brand, settings.timeout_s), settings=settings)
+    require_closed(gateway.live.access, host)
     # what is loaded by now stays: the collector need not look at it again, nor look so often
     gc.collect()
     gc.freeze()
@@ -39,7 +43,7 @@ def serve(brand: Brand, host: str = HOST, port: int = PORT) -> None:
         host=host,
         port=port,
         loop="uvloop",
-        http="httptools",
+        http=partial(BoundedProtocol, patience_s=settings.body_timeout_s + ANSWER_S),  # type: ignore[arg-type]  # called as a class is
         ws="none",
         lifespan="on",
         log_config=None,

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -203,3 +203,49 @@ def test_a_body_that_never_comes_is_given_up(brand: Brand) -> None:
                 b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
             )
             assert slow.recv(100).startswith(b"HTTP/1.1 408")
+
+
+def test_connections_that_send_no_whole_request_are_cut(brand: Brand) -> None:
+    """Else a few hundred of them would keep everybody out."""
+    sample.sqlite_store(brand).close()
+    with spawned(brand.root.parents[1], HUITOU_GATEWAY_BODY_TIMEOUT_S="0.2") as url:
+        until(lambda: answers(f"{url}/readyz"))
+        host, port = url.removeprefix("http://").split(":")
+        head = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+        for sent in (b"", b"GET /hea", head, b"POST /nope HTTP/1.1\r\nContent-Length: 9\r\n\r\n"):
+            with socket.create_connection((host, int(port)), timeout=10) as slow:
+                slow.sendall(sent)
+                assert cut(slow)
+        with httpx.Client(base_url=url) as idle:
+            first = idle.get("/healthz").extensions["network_stream"]
+            time.sleep(3.5)  # longer than a request may take
+            assert idle.get("/healthz").extensions["network_stream"] is first
+
+
+def test_a_head_without_end_is_refused(brand: Brand) -> None:
+    sample.sqlite_store(brand).close()
+    with spawned(brand.root.parents[1]) as url:
+        until(lambda: answers(f"{url}/readyz"))
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=10) as talker:
+            talker.sendall(b"GET /healthz HTTP/1.1\r\n")
+            with suppress(OSError):  # it may hang up while we talk
+                for number in range(20):
+                    talker.sendall(b"X-%d: %b\r\n" % (number, b"a" * 10_000))
+                    time.sleep(0.01)
+            assert cut(talker)
+        with socket.create_connection((host, int(port)), timeout=10) as odd:
+            odd.sendall(b"this is no HTTP\r\n\r\n")
+            answer = odd.recv(1000)
+            assert answer.startswith(b"HTTP/1.1 400")
+            assert b'"code":"bad_request"' in answer
+
+
+def cut(connection: socket.socket) -> bool:
+    """Whether the other side hangs up, after whatever it says."""
+    try:
+        while connection.recv(1000):
+            pass
+    except ConnectionResetError:
+        return True
+    return True

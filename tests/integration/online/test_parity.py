@@ -15,6 +15,7 @@ from pipelines.online.encoder import Encoded, encode
 from pipelines.online.parity import Difference, ParityReport, parity
 from pipelines.online.publisher import publish
 from pipelines.online.stores import OnlineStore
+from pipelines.online.turn import PublishError, alone
 from tests.online_sample import CATALOG, EVERY, NAMES, SMALL, every, mark, rows, snapshot, view
 
 pytestmark = pytest.mark.integration
@@ -93,6 +94,16 @@ def test_orphans_are_named_and_deleted_only_when_told(brand: Brand, published: O
         report = parity(brand, LISTED, published)
         assert (report.ok, report.orphans) == (False, [(LISTS.name, ("stranger",))])
     assert parity(brand, LISTED, published, reconcile=True).orphaned == 1
+    assert parity(brand, LISTED, published).ok
+
+
+def test_orphans_are_deleted_beside_a_sample_too_but_not_beside_a_publish(
+    brand: Brand, published: OnlineStore
+) -> None:
+    meddle(published, {"stranger": {"word": "?"}})
+    with alone(brand), pytest.raises(PublishError, match="under way"):
+        parity(brand, LISTED, published, 1, reconcile=True)
+    assert parity(brand, LISTED, published, 1, reconcile=True).orphaned == 1
     assert parity(brand, LISTED, published).ok
 
 

@@ -116,6 +116,42 @@ def test_the_event_loops_reads_fail_in_time_and_recover(brand: Brand, tmp_path: 
     asyncio.run(scenario())
 
 
+def test_what_is_no_redis_is_a_store_that_is_not_available(brand: Brand) -> None:
+    async def scenario() -> None:
+        async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read(100)
+            writer.write(b"@ not the protocol\r\n")
+
+        other = await asyncio.start_server(babble, "127.0.0.1", 0)
+        port = other.sockets[0].getsockname()[1]
+        store = RedisStore(f"redis://127.0.0.1:{port}/0", brand.project, timeout_s=2)
+        asked = [(store.plan(["member_id"], FIELDS), [A])]
+        for _ in range(2):
+            with pytest.raises(StoreUnavailableError):
+                await store.read_async(asked)
+        store.close()
+        other.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_redis_without_memory_left_says_so_and_is_gone_on_with(
+    brand: Brand, tmp_path: Path
+) -> None:
+    """What was written stays, the watermark does not move, and the next publish ends the work."""
+    snapshot(brand, mark(1), {SMALL: {f"m{n:05}": {"orders": n} for n in range(30_000)}})
+    with server(tmp_path) as (port, _), redis.Redis(port=port) as client:
+        client.config_set("maxmemory", client.info("memory")["used_memory"] + (1 << 20))
+        store = RedisStore(f"redis://127.0.0.1:{port}/0", brand.project)
+        with pytest.raises(StoreUnavailableError, match="OOM"):
+            publish(brand, CATALOG, store)
+        assert not store.watermarks()
+        client.config_set("maxmemory", 0)
+        publish(brand, CATALOG, store)
+        assert parity(brand, CATALOG, store).ok
+        store.close()
+
+
 def test_a_request_that_was_given_up_does_not_shift_the_answers_of_others(
     brand: Brand, redis_url: str
 ) -> None:

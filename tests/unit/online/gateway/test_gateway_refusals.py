@@ -126,6 +126,18 @@ def test_a_body_too_large_is_refused(make_client: MakeClient) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "body_too_large")
 
 
+def test_a_body_said_to_be_too_large_is_refused_before_it_is_sent(client: LocalClient) -> None:
+    headers = {"Content-Type": "application/json", "Content-Length": str(10**9)}
+    answer = client.post(BATCH, content=b"{}", headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "body_too_large")
+
+
+def test_a_message_repeats_only_the_beginning_of_what_was_sent(client: LocalClient) -> None:
+    answer = client.post(BATCH, json={"service": "s" * 10_000, "member_ids": ["anna"]})
+    assert answer.status_code == 404
+    assert len(answer.content) < 500
+
+
 def test_a_method_refused_names_those_allowed(client: LocalClient) -> None:
     assert client.post("/v1/services").headers["allow"] == "GET, HEAD"
     assert client.get(BATCH).headers["allow"] == "POST"

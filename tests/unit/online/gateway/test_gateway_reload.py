@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from pipelines.core.errors import UsageError
 from pipelines.core.home import Brand
-from pipelines.online.access.erasures import erase_online
+from pipelines.online.access.erasures import erase_online, erasures_path
 from pipelines.online.access.keys import create_key, keys_path, revoke_key
 from pipelines.online.gateway.app import Gateway
 from pipelines.online.gateway.settings import Settings
@@ -89,6 +91,53 @@ def test_an_erasure_takes_hold_without_a_restart(client: LocalClient, brand: Bra
     client.gateway.reload()
     found = client.get(URL).json()["features"]["member_orders_v1"]["order_count_90d"]
     assert found["status"] == "erased"
+
+
+@pytest.mark.parametrize("text", [None, "hello\n", "é\n"])
+def test_who_was_erased_stays_erased_whatever_becomes_of_the_list(
+    client: LocalClient, brand: Brand, text: str | None
+) -> None:
+    erase_online(brand, ["anna"])
+    client.gateway.reload()
+    path = erasures_path(brand)
+    path.unlink()
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    client.gateway.reload()
+    found = client.get(URL).json()["features"]["member_orders_v1"]["order_count_90d"]
+    assert found["status"] == "erased"
+
+
+def test_a_folder_that_is_none_any_more_lets_nobody_in(client: LocalClient, brand: Brand) -> None:
+    create_key(brand, "sidebar", ["lenient_v1"], now=datetime.now(UTC))
+    client.gateway.reload()
+    shutil.rmtree(brand.root / "access")
+    (brand.root / "access").write_text("a file")
+    client.gateway.reload()
+    assert client.get(URL).status_code == 401
+
+
+@pytest.mark.parametrize("name", ["catalog.json", "access/keys.json", "access/oidc.json"])
+@pytest.mark.parametrize("text", ["{", "[]", '{"issuer": "https://x", "odd": 1}'])
+def test_a_file_that_cannot_be_read_at_the_start_is_named(
+    brand: Brand, name: str, text: str
+) -> None:
+    path = brand.root / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    with pytest.raises(UsageError, match=path.name):
+        Gateway(brand, sample.sqlite_store(brand, filled=False))
+
+
+def test_a_log_that_cannot_be_written_fails_no_request(client: LocalClient, brand: Brand) -> None:
+    (brand.root / "audit").write_text("a file")
+    assert client.get(URL).status_code == 200
+    client.gateway.flush()
+    (brand.root / "audit").unlink()
+    assert client.get(URL).status_code == 200
+    client.gateway.flush()
+    (audit,) = (brand.root / "audit").iterdir()
+    assert len(audit.read_text().splitlines()) == 1
 
 
 def test_who_read_which_service_for_how_many_is_written_down(brand: Brand) -> None:
