@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 FLUSH_S = 0.2
 FLUSH_LINES = 2000
+KEPT_LINES = 100_000  # some 30 MB, while a disk is full or files cannot be opened
 
 
 class Journal:
@@ -32,11 +33,11 @@ class Journal:
     def add(self, line: tuple[Any, ...]) -> None:
         """Take the values of one line; it is written by the next `flush`."""
         self._lines.append(line)
-        if len(self._lines) >= FLUSH_LINES:
+        if len(self._lines) % FLUSH_LINES == 0:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was gathered; what cannot be written is said to be lost, once a flush."""
+        """Write what was gathered; what cannot be written now waits for the next time."""
         if not self._lines:
             return
         lines, self._lines = self._lines, []
@@ -49,8 +50,11 @@ class Journal:
         )
         try:
             self._write(data)
-        except OSError:
-            log.exception("%d lines of a log cannot be written", len(lines))
+        except OSError as error:
+            kept = lines[:KEPT_LINES]
+            self._lines[:0] = kept
+            lost = len(lines) - len(kept)
+            log.error("%d lines of a log wait, %d are lost: %s", len(kept), lost, error)
 
     def _write(self, data: bytes) -> None:
         if self._folder is None:

@@ -129,7 +129,9 @@ def test_a_file_that_cannot_be_read_at_the_start_is_named(
         Gateway(brand, sample.sqlite_store(brand, filled=False))
 
 
-def test_a_log_that_cannot_be_written_fails_no_request(client: LocalClient, brand: Brand) -> None:
+def test_a_log_that_cannot_be_written_fails_no_request_and_loses_no_line(
+    client: LocalClient, brand: Brand
+) -> None:
     (brand.root / "audit").write_text("a file")
     assert client.get(URL).status_code == 200
     client.gateway.flush()
@@ -137,7 +139,7 @@ def test_a_log_that_cannot_be_written_fails_no_request(client: LocalClient, bran
     assert client.get(URL).status_code == 200
     client.gateway.flush()
     (audit,) = (brand.root / "audit").iterdir()
-    assert len(audit.read_text().splitlines()) == 1
+    assert len(audit.read_text().splitlines()) == 2
 
 
 def test_who_read_which_service_for_how_many_is_written_down(brand: Brand) -> None:
