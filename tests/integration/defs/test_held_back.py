@@ -14,6 +14,7 @@ import pytest
 from pipelines.core.catalog import FeatureView
 from pipelines.core.clock import as_of_for, iso
 from pipelines.core.feature_log import FeatureLog
+from pipelines.core.files import write_json
 from pipelines.core.home import Brand
 from pipelines.core.log_sql import row
 from pipelines.online.decoder import decode
@@ -162,3 +163,21 @@ def test_each_night_compares_the_store_with_the_log_and_deletes_orphans(nights: 
     assert {name for name, one in found.items() if not one.passed} == {GOOD}
     assert found[GOOD].metadata["orphans deleted"].value == 1
     assert len(next(store.keys(view))) == 1
+
+
+@pytest.mark.parametrize(
+    ("results", "failed"),
+    [
+        ([], set()),
+        ([("model.a", "success"), ("test.b", "warn"), ("exposure.c", "no-op")], set()),
+        ([("test.b", "fail"), ("exposure.c", "skipped")], {"test.b"}),
+        ([("model.a", "error"), ("model.d", "skipped")], {"model.a", "model.d"}),
+    ],
+)
+def test_what_failed_in_dbt_is_told_from_what_is_never_built(
+    defs: Any, tmp_path: Path, results: list[tuple[str, str]], failed: set[str]
+) -> None:
+    path = tmp_path / "run_results.json"
+    assert defs.transform._failed(path)  # dbt did not come so far: nobody excuses that
+    write_json(path, {"results": [{"unique_id": name, "status": s} for name, s in results]})
+    assert defs.transform._failed(path) == failed
