@@ -72,7 +72,7 @@ def test_online_equals_the_log_for_every_member(huitou: Huitou, brand: Path) -> 
     rows = [line.split() for line in answer.splitlines() if line.strip().startswith("member_")]
     compared = {view: int(members.replace(",", "")) for view, members, *_ in rows}
     assert compared == features_built(brand)
-    assert max(compared.values()) > 300
+    assert compared["member_orders_v1"] > 100
     for _, members, cells, differing, orphans, *_ in rows:
         assert int(cells.replace(",", "")) > int(members.replace(",", ""))
         assert (differing, orphans) == ("0", "0")
