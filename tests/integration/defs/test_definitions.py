@@ -78,7 +78,9 @@ def test_every_feature_view_goes_from_dbt_to_the_log_to_the_store(
 def test_scores_stand_between_the_marts_and_the_features(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     scores = graph.get(dg.AssetKey(["scores", "member_risk"]))
-    assert scores.parent_keys == {dg.AssetKey(["marts", "mart_purchase_days"])}
+    assert scores.parent_keys == {
+        dg.AssetKey(["marts", name]) for name in ("mart_purchase_days", "mart_member_contact")
+    }
     assert dg.AssetKey(["features", "member_risk_v1"]) in graph.get_all_asset_keys()
 
 
