@@ -24,6 +24,8 @@ churn_train_v1 = FeatureService(
         member_orders_v1,
         member_coupons_v1[["open_retention_count", "coupon_redemption_rate_365d"]],
         member_contact_v1[["touches_7d", "promo_touches_30d", "consent_marketing"]],
+        member_survey_v1[["pains", "reasons", "answered_at", "last_surveyed_at"]],
+        member_tags_v1[["tags"]],
     ],
     owner="data",
     tags={"online": "false", "serve_stale": "false"},

@@ -70,6 +70,7 @@ member_orders_v1 = FeatureView(
         Field(name="primary_channel", dtype=String, description="The channel with most purchase days in 365 days; null without any."),
         Field(name="price_band", dtype=Int64, description="1 to 5: the member's median unit price in its main category against that category's quintiles, frozen each quarter; null if not computable."),
         Field(name="first_product_category", dtype=String, description="Category of the largest line of the first order; null if not known."),
+        Field(name="refund_rate_365d", dtype=Float64, description="Share of the orders sold in 365 days that saw a refund; null if none was sold.", tags={"unit": "share"}),
     ],
     source=log_of("member_orders_v1"),
     ttl=HOLDS_UNTIL_THE_NEXT,

@@ -22,6 +22,7 @@ select
     primary_channel,
     median_unit_price_band as price_band,
     first_product_category,
+    refund_rate_365d,
 
     -- clocks
     as_of as event_timestamp,

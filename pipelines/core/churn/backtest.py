@@ -32,7 +32,7 @@ SMALL = 2000
 class Trial:
     """One past cut-off: what each contender said of every buyer, and what came.
 
-    `seen` names the contenders that had learnt from this very window.
+    `seen` names the contenders that were trained with some of this window already over.
     """
 
     cutoff: int
@@ -90,7 +90,7 @@ def _trial(
     seen: set[str] = set()
     if served is not None:
         said[SERVED] = served.silent(known, cutoff, rows)
-        seen |= {SERVED} if cutoff <= max(served.cutoffs) else set()
+        seen |= {SERVED} if cutoff < served.cutoff else set()
     return Trial(
         cutoff=cutoff,
         customer=snapshot.row,
@@ -105,8 +105,8 @@ def judge(trials: Sequence[Trial]) -> Verdict:
     """Promote if no worse than what is served and than the hazard table, and calibrated.
 
     "No worse" allows one standard error of the paired difference. What is served is judged only on
-    windows it had not learnt from. Where data is small, calibration cannot be told from chance,
-    and the better of model and hazard table by log-loss is taken.
+    windows of which nothing was over when it was trained. Where data is small, calibration cannot
+    be told from chance, and the better of model and hazard table by log-loss is taken.
     """
     if not trials:
         return Verdict(False, "no past cut-off to try the model on: the hazard table stays")
@@ -121,7 +121,10 @@ def judge(trials: Sequence[Trial]) -> Verdict:
     if error > MOST_ERROR and not small:
         return Verdict(False, f"calibration error {error:.3f} is above {MOST_ERROR}")
     contenders = f"the {TABLE} on {len(trials)} cut-offs"
-    contenders += f" and the {SERVED} on {len(fair)}" if fair else ""
+    if fair:
+        contenders += f" and the {SERVED} on {len(fair)}"
+    elif any(SERVED in trial.said for trial in trials):
+        contenders += f" (the {SERVED} is too young to be tried)"
     return Verdict(True, f"log-loss no worse than {contenders}, ECE {error:.3f}")
 
 

@@ -6,7 +6,7 @@ log-odds. What an idea says is tested by undoing it in the customer's history (`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -75,7 +75,7 @@ PHRASES: dict[str, tuple[Phrase, ...]] = {
         ),
     ),
 }
-#: Words for columns of the feature log, `{value}` times the scale; columns without are not spoken.
+#: Words for features of the log, `{value}` times the scale; those without are not spoken.
 LOG_PHRASES: dict[str, tuple[float, str, str]] = {
     "discount_order_share_365d": (
         100,
@@ -98,9 +98,6 @@ LOG_PHRASES: dict[str, tuple[float, str, str]] = {
         "{value} % of a year's orders refunded",
         "一年內 {value}% 的訂單退款",
     ),
-    "last_nps": (1, "last recommendation score {value}", "最近推薦分數 {value}"),
-    "last_csat": (1, "last satisfaction score {value}", "最近滿意度 {value}"),
-    "open_cases": (1, "{value} complaints open", "{value} 件客訴未結案"),
 }
 
 
@@ -143,12 +140,9 @@ class Reading:
 
     @property
     def ideas(self) -> tuple[str, ...]:
-        """The ideas that may be spoken."""
-        return tuple(
-            idea
-            for idea in self.tables
-            if idea not in self.muted and (idea in PHRASES or idea[len(PREFIX) :] in LOG_PHRASES)
-        )
+        """The ideas that may be spoken: those with words, in this release too."""
+        worded = (*PHRASES, *(PREFIX + feature for feature in LOG_PHRASES))
+        return tuple(idea for idea in self.tables if idea in worded and idea not in self.muted)
 
     @property
     def phrases(self) -> list[tuple[Phrase, ...]]:
@@ -216,8 +210,13 @@ class Reading:
 
 
 def read(subject: Subject, odds: Floats, cycle: float, log_names: tuple[str, ...]) -> Reading:
-    """The additive reading of `odds`, the model's log-odds of silence for these customers."""
+    """The additive reading of `odds`, the model's log-odds of silence for these customers.
+
+    Features of the log, of those in `log_names` that have words, are told only what the ideas of
+    the purchase history leave: many of them are that history once more.
+    """
     features = subject.features
+    log_names = tuple(name for name in log_names if name[len(PREFIX) :] in LOG_PHRASES)
     scales = Scales(
         cycle,
         np.quantile(features["net_mean"], DECILES),
@@ -226,9 +225,10 @@ def read(subject: Subject, odds: Floats, cycle: float, log_names: tuple[str, ...
     cells = cells_by_idea(subject, scales)
     sizes = {idea: _size(idea, scales) for idea in cells}
     base = float(odds.mean())
-    flat = _ridge(cells, sizes, odds - base)
-    tables = _centred(flat, cells, sizes)
-    told = sum((tables[idea][cells[idea]] for idea in cells), np.zeros(len(odds)))
+    tables = _centred(_fitted(cells, sizes, PHRASES, odds - base), cells)
+    left = odds - base - _told(tables, cells)
+    tables |= _fitted(cells, sizes, log_names, left)
+    told = _told(tables, cells)
     spread = float(np.var(odds))
     fit = 1 - float(np.var(odds - told)) / spread if spread > 0 else 1.0
     return Reading(scales, base, tables, fit, {})
@@ -270,41 +270,52 @@ def _size(idea: str, scales: Scales) -> int:
     return sizes[idea] if idea in sizes else 2 + len(scales.log[idea])
 
 
-def _ridge(cells: Mapping[str, Ints], sizes: Mapping[str, int], odds: Floats) -> Floats:
-    """All tables, one after the other, that bring the sum of cells closest to `odds`."""
-    starts = np.cumsum([0, *sizes.values()])
+def _fitted(
+    cells: Mapping[str, Ints], sizes: Mapping[str, int], ideas: Iterable[str], odds: Floats
+) -> dict[str, Floats]:
+    """The tables of some ideas, each of mean zero, whose sum comes closest to `odds`."""
+    chosen = list(ideas)
+    if not chosen:
+        return {}
+    starts = np.cumsum([0, *(sizes[idea] for idea in chosen)])
     inside = np.zeros((starts[-1], starts[-1]))
     target = np.zeros(starts[-1])
-    places = [cell + start for cell, start in zip(cells.values(), starts, strict=False)]
+    places = [cells[idea] + start for idea, start in zip(chosen, starts, strict=False)]
     for left in places:
         target += np.bincount(left, odds, len(target))
         for right in places:
             pairs = np.bincount(left * len(target) + right, minlength=len(target) ** 2)
             inside += pairs.reshape(inside.shape)
     solved = np.linalg.solve(inside + RIDGE * np.eye(len(target)), target)
-    return np.asarray(solved, np.float64)
+    parts = np.split(np.asarray(solved, np.float64), starts[1:-1])
+    return {idea: _of_mean_zero(t, cells[idea]) for idea, t in zip(chosen, parts, strict=True)}
 
 
-def _centred(
-    flat: Floats, cells: Mapping[str, Ints], sizes: Mapping[str, int]
-) -> dict[str, Floats]:
-    """The tables, each of mean zero; what a purchase count alone explains is frequency's."""
-    parts = np.split(flat, np.cumsum(list(sizes.values()))[:-1])
-    tables = dict(zip(sizes, parts, strict=True))
-    weights = {idea: np.bincount(cells[idea], minlength=size) for idea, size in sizes.items()}
+def _told(tables: Mapping[str, Floats], cells: Mapping[str, Ints]) -> Floats:
+    """What the tables say of each customer together."""
+    told: Floats = np.sum([table[cells[idea]] for idea, table in tables.items()], axis=0)
+    return told
+
+
+def _centred(tables: Mapping[str, Floats], cells: Mapping[str, Ints]) -> dict[str, Floats]:
+    """The tables of the history; what a purchase count alone explains is frequency's."""
     rhythm = tables["rhythm"].reshape(len(COUNTS), len(RATIOS))
-    share = weights["rhythm"].reshape(rhythm.shape)
+    share = np.bincount(cells["rhythm"], minlength=rhythm.size).reshape(rhythm.shape)
     # lateness can only raise the risk: what else a cell holds is noise or another idea's
     rhythm = np.vstack(
         [isotonic_regression(r, weights=w + LEAN).x for r, w in zip(rhythm, share, strict=True)]
     )
     by_count = (rhythm * share).sum(1) / np.maximum(share.sum(1), 1)
-    tables["rhythm"] = (rhythm - by_count[:, None]).ravel()
-    tables["frequency"] = tables["frequency"] + np.repeat(by_count, len(TENURES))
-    return {
-        idea: table - (table @ weights[idea]) / max(int(weights[idea].sum()), 1)
-        for idea, table in tables.items()
+    moved = {
+        "rhythm": (rhythm - by_count[:, None]).ravel(),
+        "frequency": tables["frequency"] + np.repeat(by_count, len(TENURES)),
     }
+    return {idea: _of_mean_zero(t, cells[idea]) for idea, t in {**tables, **moved}.items()}
+
+
+def _of_mean_zero(table: Floats, cells: Ints) -> Floats:
+    centred: Floats = table - table[cells].mean()
+    return centred
 
 
 def _bucket(edges: Ints | Floats, values: Ints | Floats) -> Ints:

@@ -153,6 +153,7 @@ def test_a_retraining_that_holds_up_serves_and_its_card_says_what_it_rests_on(
     assert card["verdict"]["why"] == made.verdict.why
     again = retrain(purchase_days(history), AS_OF, TZ, tmp_path, settings=SETTINGS)
     assert again.version == made.version
+    assert "too young to be tried" in again.verdict.why
     assert json.loads(json.dumps(again.card)) == again.card
 
 

@@ -3,12 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipelines.core.catalog import Catalog
 from pipelines.core.churn import explain, perturb
 from pipelines.core.churn.btyd import ParetoNBD
 from pipelines.core.churn.explain import Subject
-from pipelines.core.churn.features import features_of
+from pipelines.core.churn.features import Features, features_of
 from pipelines.core.churn.history import History
 from pipelines.core.churn.reasons import Phrase, Reason, top_reasons
+from pipelines.core.home import DBT_PROJECT
 from tests.churn_sample import START, drawn, history_of
 
 PHRASES = [
@@ -58,6 +60,29 @@ def test_the_additive_reading_accounts_for_additive_odds() -> None:
     assert found.fit > 0.9
     said = found.contributions(subject)[:, found.ideas.index("spend")]
     assert np.corrcoef(said, subject.features["net_mean"])[0, 1] < -0.9
+
+
+def test_the_log_is_told_only_what_the_history_leaves() -> None:
+    """One feature repeats the recency, one is news; words are there for both."""
+    history, cutoff = drawn(3000), START + 400
+    snapshot = history.at(cutoff)
+    features = features_of(history, snapshot, ParetoNBD(1, 30, 1, 100))
+    news = np.random.default_rng(2).random(len(snapshot.n))
+    again, told = "log_distinct_categories_365d", "log_refund_rate_365d"
+    columns = {**features.columns, again: snapshot.recency.astype(float), told: news}
+    subject = Subject(snapshot, Features({**columns, "log_touches_7d": news}))
+    odds = np.log1p(snapshot.recency) + 2 * news
+    found = explain.read(subject, odds, 30.0, (again, told, "log_touches_7d"))
+    said = found.contributions(subject)
+    spread = {idea: said[:, column].std() for column, idea in enumerate(found.ideas)}
+    assert set(spread) == {*explain.PHRASES, again, told}
+    assert spread[again] < 0.3 * spread["rhythm"]
+    assert np.corrcoef(said[:, found.ideas.index(told)], news)[0, 1] > 0.9
+
+
+def test_every_feature_with_words_is_one_that_the_model_learns_from() -> None:
+    service = Catalog.from_dbt(DBT_PROJECT).services["churn_train_v1"]
+    assert set(explain.LOG_PHRASES) <= {feature for _, feature in service.features}
 
 
 def test_being_late_can_only_be_a_reason_for_risk() -> None:
