@@ -3,13 +3,14 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH_VENV := .bench/venv
 export DO_NOT_TRACK := 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export DAGSTER_DISABLE_TELEMETRY := 1
 export FEAST_USAGE := False
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: help install demo test test-unit lint types dev serve bench generate lock clean
+.PHONY: help install demo test test-unit lint dev serve bench bench-churn generate lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,13 +50,24 @@ serve: install ## the gateway, on loopback
 bench: install ## what must be fast, in ratios taken in one run
 	@$(BIN)/python -m bench
 
+bench-churn: install $(BENCH_VENV)/.installed ## the churn model against its peers, those of pymc-marketing too
+	@HUITOU_BENCH_PYTHON=$(BENCH_VENV)/bin/python $(BIN)/python -m bench.churn
+
+$(BENCH_VENV)/.installed: requirements-bench.lock
+	@echo "installing into $(BENCH_VENV) from requirements-bench.lock …"
+	@test -x $(BENCH_VENV)/bin/python || $(PYTHON) -m venv $(BENCH_VENV)
+	@$(BENCH_VENV)/bin/python -m pip install --quiet --no-deps --require-hashes -r requirements-bench.lock
+	@touch $@
+
 generate: install ## Feast definitions, tag macros, client and tables from their one definition
 	@$(BIN)/huitou generate
 
-lock: ## resolve requirements.in into requirements.lock
+lock: ## resolve the requirements*.in into locks with hashes
 	@$(BIN)/python -m pip install --quiet uv
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-header requirements.in -o requirements.lock
+	@for name in requirements requirements-bench; do \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-header $$name.in -o $$name.lock || exit; \
+	done
 
 clean: ## what was generated; .venv and .huitou too
 	@rm -rf $(VENV) .huitou .bench build *.egg-info .pytest_cache .mypy_cache .ruff_cache
