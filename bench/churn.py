@@ -75,6 +75,8 @@ ORDERS = """
 SHOP = ShopConfig(members=8_000, days=800, dirt=Dirt.none())
 SHOP_TZ = "Asia/Shanghai"
 SHOP_CUTOFFS = (480, 570, 700)
+#: How far from a half the share of purchases inside their interval of 25 to 75 % may lie.
+COVER_MARGIN = 0.05
 
 
 def from_library(question: Question, model: str) -> Floats:
@@ -137,13 +139,19 @@ def synthetic(peers: Mapping[str, Peer]) -> list[Line]:
         history = read_query(ORDERS.format(landing=f"{folder}/landing"), SHOP_TZ)
         truth = pq.read_table(Path(folder) / "truth" / "members.parquet")
     cutoffs = [SHOP.first + timedelta(days=days) for days in SHOP_CUTOFFS]
+    covers = []
     for cutoff in cutoffs:
-        print(against_truth(history, truth, cutoff))
+        words, cover = against_truth(history, truth, cutoff)
+        print(words)
+        covers.append(cover)
+    mean = float(np.mean(covers))
+    holds = "ok  " if abs(mean - 0.5) <= COVER_MARGIN else "MISS"
+    print(f"{holds} synthetic shop: expected-order intervals cover {mean:.3f} on the mean\n")
     return bench_history("synthetic shop", history, cutoffs, peers)
 
 
-def against_truth(history: History, truth: pa.Table, cutoff: date) -> str:
-    """One line: rank correlation with the drawn truth, and what intervals cover.
+def against_truth(history: History, truth: pa.Table, cutoff: date) -> tuple[str, float]:
+    """Words on rank correlation with the drawn truth, and what the intervals cover.
 
     The truth is a member's chance to stay silent for 90 days given the cycle that was drawn and
     whether the member had left by then.
@@ -152,7 +160,7 @@ def against_truth(history: History, truth: pa.Table, cutoff: date) -> str:
     known = history.until(today)
     model = learning.learn(known, today)
     if model is None:
-        return f"synthetic shop {cutoff}: nothing to learn from"
+        return f"synthetic shop {cutoff}: nothing to learn from", float("nan")
     as_of = datetime(cutoff.year, cutoff.month, cutoff.day, 16, tzinfo=UTC)
     scores = pa.Table.from_batches(batches(known, Scoring(as_of, SHOP_TZ, model=model)))
     snapshot = history.at(today)
@@ -167,12 +175,14 @@ def against_truth(history: History, truth: pa.Table, cutoff: date) -> str:
     chance = np.where(leaves <= today, 1.0, chance)
     once = np.array(mine["kind"].to_pylist()) == "once"
     lasting = ~once & (leaves > today + 90)
-    return (
+    cover = coverage(scores, snapshot.gap, as_of)
+    words = (
         f"synthetic shop {cutoff}: rank correlation with the drawn chance "
         f"{spearmanr(said, chance).statistic:.3f}; mean p of one-and-done {said[once].mean():.3f}, "
         f"of repeaters who stay {said[lasting].mean():.3f}; "
-        f"expected-order intervals cover {coverage(scores, snapshot.gap, as_of):.3f}"
+        f"expected-order intervals cover {cover:.3f}"
     )
+    return words, cover
 
 
 def drawn_silence(recency: np.ndarray, cycle: Floats, shape: np.ndarray) -> Floats:

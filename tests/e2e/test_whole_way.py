@@ -113,6 +113,30 @@ def test_a_broken_file_is_named_and_what_was_served_stays_served(
         shutil.rmtree(broken)
 
 
+def test_a_model_is_trained_tried_and_used_and_says_why(
+    huitou: Huitou, brand: Path, demo: str
+) -> None:
+    day = last_night(brand).isoformat()
+
+    trained = huitou("model", "train", "--brand", "demo", "--as-of", day).stdout
+
+    assert "no past cut-off to try the model on: the hazard table stays" in trained
+    (version,) = [path.parent.name for path in (brand / "models").glob("*/manifest.json")]
+    (story,) = (brand / "models" / "training").glob("*.json")
+    told = json.loads(story.read_text(encoding="utf-8"))
+    assert told["service"] == "churn_train_v1"
+    assert told["cutoffs"][-1] > told["cutoffs"][0]
+    huitou("model", "use", version, "--brand", "demo")
+    huitou("run", "--brand", "demo", "--as-of", day)
+    ask = ("--brand", "demo", "--service", "coupon_engine_v1", "--now", "as-of", "--json")
+    answer = json.loads(huitou("member", shown_member(demo), *ask).stdout)
+    risk = {name: one["value"] for name, one in answer["features"]["member_risk_v1"].items()}
+    assert (risk["basis"], risk["model_version"]) == ("model", version)
+    assert 0 < risk["p_churn_90d"] < 1
+    assert risk["churn_band"] in {"high", "mid", "low"}
+    assert risk["reasons"]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
