@@ -21,7 +21,7 @@ pytestmark = pytest.mark.e2e
 @pytest.fixture(scope="module")
 def demo(huitou: Huitou) -> str:
     """What `huitou demo` prints; three nights of a small shop."""
-    return huitou("demo", "--members", "400", "--days", "160").stdout
+    return huitou("demo", "--members", "800", "--days", "160").stdout
 
 
 @pytest.fixture(scope="module")

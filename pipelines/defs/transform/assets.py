@@ -82,6 +82,8 @@ def build(
     os.environ.update(dbt_environment(instants(context, brand), brand))
     os.environ["DBT_TARGET_PATH"] = str(PROJECT.target_path)
     words = ["build", "--exclude-resource-type", "unit_test", "--vars", dbt_vars(brand)]
+    if not excused:
+        words.append("--no-write-json")  # nobody reads them, and dbt takes seconds over them
     target = brand.root / "dbt" / context.op_def.name
     results = target / "run_results.json"
     results.unlink(missing_ok=True)  # what the build before left says nothing of this one
