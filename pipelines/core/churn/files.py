@@ -18,6 +18,8 @@ REMEDY = (
 #: An offset or Z at the end of a text says that it is an instant, not a local time.
 OFFSET = "(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
 MAJOR = 100
+#: More is no amount of money, and would not fit a sum to the hundredth.
+MOST = 1e15
 
 
 def read_history(path: Path, business_tz: str = "UTC") -> History:
@@ -93,6 +95,7 @@ def _check(rows: duckdb.DuckDBPyRelation, path: Path) -> None:
     wrong = (
         ("purchased_at", "an instant", "at_local is null and at_instant is null", "purchased_text"),
         ("net", "a number", "net is null or not isfinite(net)", "net_text"),
+        ("net", f"within {MOST:.0e} of 0", f"abs(net) >= {MOST}", "net_text"),
     )
     for column, kind, condition, text in wrong:
         found = rows.filter(f"customer_id is not null and ({condition})")

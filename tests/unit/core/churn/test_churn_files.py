@@ -62,9 +62,10 @@ def test_parquet_of_typed_columns_reads_the_same(tmp_path: Path) -> None:
         (HEADER + "a,soon,1\nb,2025-03-01,1\n", "purchased_at is not an instant in 1 rows"),
         (HEADER + "b,2025-03-01,1\na,2025-03-01,much\n", "net is not .* 1 rows; row 2 says 'much'"),
         (HEADER + "a,2025-03-01,\n", "net is not a number in 1 rows; row 1 says nothing"),
+        (HEADER + "a,2025-03-01,-1e40\n", "net is not within .* row 1 says '-1e40'"),
         ("", "cannot read history.csv"),
     ],
-    ids=["columns", "instants", "numbers", "no number", "empty"],
+    ids=["columns", "instants", "numbers", "no number", "too much", "empty"],
 )
 def test_a_bad_file_gives_one_clear_error(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(UsageError, match=words) as error:
