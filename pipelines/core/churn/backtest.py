@@ -110,14 +110,14 @@ def judge(trials: Sequence[Trial]) -> Verdict:
     """
     if not trials:
         return Verdict(False, "no past cut-off to try the model on: the hazard table stays")
-    against = _worse_than(trials, TABLE)
+    small = float(np.mean([len(t.silent) for t in trials])) < SMALL
+    against = _worse_than(trials, TABLE, allow=not small)
     if against:
         return Verdict(False, against)
     fair = [trial for trial in trials if SERVED in trial.said and SERVED not in trial.seen]
-    if fair and (worse := _worse_than(fair, SERVED)):
+    if fair and (worse := _worse_than(fair, SERVED, allow=not small)):
         return Verdict(False, worse)
     error = float(np.mean([calibration_error(t.silent, t.said[CANDIDATE]) for t in trials]))
-    small = float(np.mean([len(t.silent) for t in trials])) < SMALL
     if error > MOST_ERROR and not small:
         return Verdict(False, f"calibration error {error:.3f} is above {MOST_ERROR}")
     contenders = f"the {TABLE} on {len(trials)} cut-offs"
@@ -128,10 +128,13 @@ def judge(trials: Sequence[Trial]) -> Verdict:
     return Verdict(True, f"log-loss no worse than {contenders}, ECE {error:.3f}")
 
 
-def _worse_than(trials: Sequence[Trial], other: str) -> str:
-    """Words on how the candidate is worse than `other`; empty if it is not."""
+def _worse_than(trials: Sequence[Trial], other: str, *, allow: bool) -> str:
+    """Words on how the candidate is worse than `other`; empty if it is not.
+
+    With `allow`, a standard error worse is no worse.
+    """
     mean, error = paired(trials, CANDIDATE, other)
-    if mean <= error:
+    if mean <= (error if allow else 0.0):
         return ""
     return f"log-loss {mean:.4f} ± {error:.4f} worse than the {other} on {len(trials)} cut-offs"
 

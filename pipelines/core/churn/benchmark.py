@@ -85,7 +85,7 @@ def bench_history(
 ) -> list[Line]:
     """The benchmark on a history, all models at all cut-offs; `tell` hears what is being done."""
     lines: list[Line] = []
-    for cutoff in cutoffs:
+    for cutoff in dict.fromkeys(cutoffs):
         question = Question(history, day_number(cutoff))
         basis = basis_of(question)
         if basis == INSUFFICIENT or not is_over(question):
@@ -218,6 +218,8 @@ def _at_cutoff(data: str, lines: Sequence[Line]) -> Iterator[tuple[str, bool]]:
         words = f"{where}: log-loss {ours_line.log_loss:.4f}, best peer {best.model} "
         words += f"{best.log_loss:.4f} ({best.apart:+.4f} ± {best.apart_error:.4f})"
         yield words, best.apart >= -best.apart_error
+        if np.isnan(ours_line.auc):  # everybody or nobody was silent: there is nothing to rank
+            return
         ranked = max(others, key=lambda line: line.auc)
         words = f"{where}: AUC {ours_line.auc:.4f}, best peer {ranked.model} {ranked.auc:.4f}"
         yield words, ours_line.auc >= ranked.auc - AUC_MARGIN

@@ -33,6 +33,7 @@ from pipelines.core.files import read_json, sha256, write_json, write_text
 
 FORMAT = 1
 MODEL, WITH_TREES, TREES_ALONE = "model.json", "with_trees.txt", "trees_alone.txt"
+PARTS = (MODEL, WITH_TREES, TREES_ALONE)
 CARD, PLOT, MANIFEST, CURRENT = "card.json", "calibration.svg", "manifest.json", "current.json"
 
 
@@ -51,9 +52,8 @@ def save(model: ChurnModel, card: dict[str, Any], root: Path) -> str:
         write_json(folder / MODEL, _to_json(model))
         write_text(folder / WITH_TREES, model.ranker.with_trees.text)
         write_text(folder / TREES_ALONE, model.ranker.trees_alone.text)
-        parts = "".join(sha256(folder / name) for name in (MODEL, WITH_TREES, TREES_ALONE))
         day = (EPOCH + timedelta(days=model.cutoff)).isoformat()
-        version = f"{day}-{hashlib.sha256(parts.encode()).hexdigest()[:8]}"
+        version = f"{day}-{_content(folder)}"
         write_json(folder / CARD, {"version": version, **card})
         plot = calibration_plot(card.get("backtest", {}).get("calibration", []))
         write_text(folder / PLOT, plot)
@@ -80,10 +80,15 @@ def load(root: Path, version: str, threads: int = 2) -> ChurnModel:
     """
     folder = _folder(root, version)
     manifest = read_json(folder / MANIFEST)
-    for name, written in manifest["files"].items():
+    remedy = "choose another with `huitou model use`, or train anew"
+    for name in (*PARTS, CARD, PLOT):
+        written = manifest["files"].get(name)
         if not (folder / name).is_file() or sha256(folder / name) != written:
             message = f"{name} of model {version} is not the file that was written"
-            raise ModelError(message, "choose another with `huitou model use`, or train anew")
+            raise ModelError(message, remedy)
+    if not version.endswith(f"-{_content(folder)}"):
+        message = f"model {version} does not hold what its name says"
+        raise ModelError(message, remedy)
     if manifest["format"] != FORMAT:
         message = f"model {version} is of format {manifest['format']}, this release reads {FORMAT}"
         raise ModelError(message, "train a model with this release")
@@ -116,6 +121,12 @@ def served(root: Path) -> str | None:
     """The version in use; None while the hazard table serves."""
     pointer = root / CURRENT
     return str(read_json(pointer)["version"]) if pointer.exists() else None
+
+
+def _content(folder: Path) -> str:
+    """The hash of what scores, as a version's name has it."""
+    parts = "".join(sha256(folder / name) for name in PARTS)
+    return hashlib.sha256(parts.encode()).hexdigest()[:8]
 
 
 def _folder(root: Path, version: str) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,10 @@ from pipelines.core.churn.extras import AT, INSTANT, KEY, Extras, seen_at
 from pipelines.core.churn.heuristic import HORIZON
 from pipelines.core.churn.history import History, day_number, read_purchase_days
 from pipelines.core.churn.learn import Settings, cutoffs_of, learn, sample_for
+from pipelines.core.churn.model import ChurnModel
 from pipelines.core.churn.score import is_sufficient
 from pipelines.core.clock import business_day
+from pipelines.core.errors import UsageError
 
 LABEL = "is_silent_90d"
 
@@ -52,14 +54,23 @@ def retrain(
     if model is None:
         return Retrained(Verdict(False, "no past cut-off with enough buyers to learn from"))
     name = registry.served(root)
-    served = registry.load(root, name, settings.threads) if name else None
+    served, unread = _served(root, name, settings)
     trials = backtest(history, today, served, extras, settings)
     verdict = judge(trials)
+    verdict = replace(verdict, why=verdict.why + unread)
     made = {**card(model, trials, verdict), "tried_against": name}
     version = registry.save(model, made, root)
     if verdict.promoted:
         registry.use(root, version)
     return Retrained(verdict, version, made)
+
+
+def _served(root: Path, name: str | None, settings: Settings) -> tuple[ChurnModel | None, str]:
+    """The served version; none, and words on why, if it cannot be read: training is the remedy."""
+    try:
+        return (registry.load(root, name, settings.threads) if name else None), ""
+    except (registry.ModelError, UsageError) as error:
+        return None, f"; not tried against what was served: {error.message}"
 
 
 def training_entities(

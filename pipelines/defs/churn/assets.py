@@ -72,8 +72,9 @@ def churn_model(context: dg.AssetExecutionContext, huitou: BrandResource) -> dg.
     """A version of the churn model, tried on past cut-offs; served only if it is no worse there."""
     brand, moment = huitou.brand, instants(context, huitou.brand)
     zone, purchases = config_of(brand).business_tz, _query(brand, PURCHASE_DAYS)
-    extras = _log_as_known(brand, purchases, moment)
-    made = retrain(purchases, moment.as_of, zone, brand.models, extras)
+    agreed = purchases.join(_query(brand, NO_PROFILING), "member_id", join_type="left anti")
+    extras = _log_as_known(brand, agreed, moment)
+    made = retrain(agreed, moment.as_of, zone, brand.models, extras)
     return dg.MaterializeResult(
         metadata={
             "promoted": made.verdict.promoted,

@@ -111,7 +111,8 @@ def test_a_cutoff_that_cannot_be_judged_has_a_basis_and_no_number(
 def test_every_judged_cutoff_has_all_models_by_all_buyers(tmp_path: Path) -> None:
     told: list[str] = []
     path = written(tmp_path, HEADER + bought(600) + bought(300).replace("2025", "2024"))
-    lines = bench_file(path, [date(2025, 2, 20)], tell=told.append)
+    lines = bench_file(path, [date(2025, 2, 20), date(2025, 2, 20)], tell=told.append)
+    assert len(lines) == len({(line.segment, line.model) for line in lines})
     assert {line.segment for line in lines} == {"all", "one-time", "repeat"}
     assert {line.model for line in lines} == {"ours", *PEERS}
     assert all(line.is_judged for line in lines)

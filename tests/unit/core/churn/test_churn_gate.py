@@ -61,6 +61,18 @@ def test_where_data_is_small_the_better_by_log_loss_is_taken() -> None:
     assert not judge([trial(size=500, **{CANDIDATE: POOR, TABLE: GOOD})]).promoted
 
 
+def test_where_data_is_small_no_worse_means_no_worse() -> None:
+    """Worse by less than a standard error: let through where there are many, not where few."""
+    noise = np.random.default_rng(5).normal(0, 0.02, 4000)
+    pair = {CANDIDATE: GOOD, TABLE: np.clip(GOOD + noise, 0.01, 0.99)}
+    if paired([trial(size=500, **pair)], CANDIDATE, TABLE)[0] < 0:
+        pair = {CANDIDATE: pair[TABLE], TABLE: pair[CANDIDATE]}
+    few = trial(size=500, **pair)
+    mean, error = paired([few], CANDIDATE, TABLE)
+    assert 0 < mean < error
+    assert not judge([few]).promoted
+
+
 def test_nothing_to_try_on_promotes_nothing() -> None:
     assert judge([]) == Verdict(
         False, "no past cut-off to try the model on: the hazard table stays"

@@ -24,6 +24,7 @@ from pipelines.core.churn.score import Known, score, silent_by_table
 from pipelines.core.churn.train import LABEL, retrain, training_entities
 from pipelines.core.clock import as_of_for
 from pipelines.core.errors import UsageError
+from pipelines.core.files import sha256
 from tests.churn_sample import START, day_of, drawn, history_of, purchase_days
 
 TZ = "Asia/Shanghai"
@@ -131,6 +132,36 @@ def test_a_file_that_was_changed_is_not_loaded(
         registry.use(tmp_path, version)
     assert "huitou model use" in caught.value.remedy
     assert registry.served(tmp_path) is None
+
+
+def test_a_manifest_made_to_fit_a_changed_file_does_not_help(
+    tmp_path: Path, model: ChurnModel
+) -> None:
+    version = registry.save(model, {}, tmp_path)
+    folder = tmp_path / version
+    told, parts = (json.loads((folder / f).read_text()) for f in ("manifest.json", "model.json"))
+    (folder / "model.json").write_text(json.dumps({**parts, "rows": 1}), encoding="utf-8")
+    del told["files"]["model.json"]
+    (folder / "manifest.json").write_text(json.dumps(told), encoding="utf-8")
+    with pytest.raises(ModelError, match=r"model\.json"):
+        registry.load(tmp_path, version)
+    told["files"]["model.json"] = sha256(folder / "model.json")
+    (folder / "manifest.json").write_text(json.dumps(told), encoding="utf-8")
+    with pytest.raises(ModelError, match="its name"):
+        registry.load(tmp_path, version)
+
+
+def test_a_served_version_that_cannot_be_read_does_not_stop_its_successor(
+    tmp_path: Path, history: History, model: ChurnModel
+) -> None:
+    version = registry.save(model, {}, tmp_path)
+    registry.use(tmp_path, version)
+    path = tmp_path / version / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 99}), encoding="utf-8")
+    earlier = AS_OF - timedelta(days=10)
+    made = retrain(purchase_days(history), earlier, TZ, tmp_path, settings=SETTINGS)
+    assert "not tried against what was served" in made.verdict.why
+    assert registry.served(tmp_path) == made.version
 
 
 def test_a_version_that_nobody_made_is_refused(tmp_path: Path, model: ChurnModel) -> None:
