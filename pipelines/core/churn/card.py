@@ -19,7 +19,7 @@ SIDE, MARGIN = 320, 40
 def card(model: ChurnModel, trials: Sequence[Trial], verdict: Verdict) -> dict[str, Any]:
     """Everything worth knowing of a version, as JSON."""
     btyd, season = model.ranker.btyd, model.season(model.cutoff)
-    return {
+    made = {
         "trained_on": _day(model.cutoff),
         "history_from": _day(model.start),
         "rows": model.rows,
@@ -43,6 +43,16 @@ def card(model: ChurnModel, trials: Sequence[Trial], verdict: Verdict) -> dict[s
         },
         "verdict": {"promoted": verdict.promoted, "why": verdict.why},
     }
+    return {name: _known(value) for name, value in made.items()}
+
+
+def _known(value: Any) -> Any:
+    """The value with null for each number that does not exist; JSON has no NaN."""
+    if isinstance(value, dict):
+        return {name: _known(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_known(one) for one in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def calibration(trials: Sequence[Trial]) -> list[dict[str, float]]:

@@ -15,7 +15,7 @@ from scipy.optimize import isotonic_regression
 
 from pipelines.core.churn.extras import PREFIX
 from pipelines.core.churn.features import Features
-from pipelines.core.churn.heuristic import COUNTS, RATIOS, cells_of
+from pipelines.core.churn.heuristic import COUNTS, OWN_CYCLE, RATIOS, cells_of
 from pipelines.core.churn.history import Floats, Ints, Snapshot
 from pipelines.core.churn.reasons import Facts, Phrase
 
@@ -34,6 +34,12 @@ PHRASES: dict[str, tuple[Phrase, ...]] = {
             "bought once, {recency} days ago",
             "只買過一次，距今 {recency} 天",
             lambda facts: facts["n"] == 1,
+        ),
+        Phrase(
+            "rhythm",
+            "expected about every {cycle} days, now {recency}",
+            "預計約每 {cycle} 天買一次，現已 {recency} 天",
+            lambda facts: facts["n"] < OWN_CYCLE,
         ),
         Phrase(
             "rhythm",
@@ -167,7 +173,7 @@ class Reading:
             "n": snapshot.n.astype(float),
             "recency": snapshot.recency.astype(float),
             "tenure": (snapshot.cutoff - snapshot.first).astype(float),
-            "cycle": np.maximum(snapshot.mean_gap, 1.0),
+            "cycle": cells_of(snapshot, self.scales.cycle).cycle,
             "more_than": 10.0 * decile,
             "less_than": 10.0 * (len(DECILES) - decile),
             "trend": 100 * np.exp(features["net_trend"]),
@@ -179,7 +185,7 @@ class Reading:
 
     def silenced(self, agreement: Mapping[str, float], least: float) -> Reading:
         """The same reading, with what the test found, saying only what passed it."""
-        muted = tuple(idea for idea in self.ideas if agreement.get(idea, 1.0) < least)
+        muted = tuple(idea for idea in self.ideas if agreement.get(idea, 0.0) < least)
         return replace(self, agreement=agreement, muted=muted)
 
     def to_json(self) -> dict[str, Any]:

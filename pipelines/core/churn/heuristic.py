@@ -19,6 +19,8 @@ WEEKS = 26
 EDGES: Ints = np.unique([*range(1, 7), *range(7, 7 * WEEKS + 1, 7), 10, 30, 60, HORIZON])
 COUNTS = np.array([1, 2, 3, 4, 6, 10])
 RATIOS = np.array([0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0])
+#: Purchase days from which a cycle is the customer's own.
+OWN_CYCLE = 4
 CYCLE_DAYS, CYCLE_RANGE = 45.0, (7.0, 180.0)
 #: Earlier cut-offs counted, a month apart, the newest first.
 CUTOFFS, STEP = 12, 30
@@ -64,7 +66,7 @@ class HazardTable:
 
 def cells_of(snapshot: Snapshot, brand: float) -> Cells:
     """The table's cell of each buyer; a cycle leans on the brand's until four purchase days."""
-    weight = np.where(snapshot.n >= 4, 1.0, (snapshot.n - 1) / (snapshot.n + 2))
+    weight = np.where(snapshot.n >= OWN_CYCLE, 1.0, (snapshot.n - 1) / (snapshot.n + 2))
     cycle = np.clip(weight * snapshot.mean_gap + (1 - weight) * brand, *CYCLE_RANGE)
     count = np.searchsorted(COUNTS, snapshot.n, side="right") - 1
     ratio = np.searchsorted(RATIOS, snapshot.recency / cycle, side="right") - 1

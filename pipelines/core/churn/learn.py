@@ -236,5 +236,5 @@ def _agreement(
         moved = model.ranker.odds(undone) - odds
         strong = np.abs(said) >= LEAST
         if strong.any():
-            found[idea] = float((moved[strong] * said[strong] <= 0).mean())
+            found[idea] = float((moved[strong] * said[strong] < 0).mean())
     return found

@@ -148,15 +148,15 @@ def _by_table(table: HazardTable, snapshot: Snapshot) -> Predictions:
     return Predictions(
         survival=table.survival[cells.index],
         net=spend * table.days_next_year[cells.index],
-        reasons=top_reasons(contributions, ideas, _facts(snapshot)),
+        reasons=top_reasons(contributions, ideas, _facts(snapshot, cells.cycle)),
     )
 
 
-def _facts(snapshot: Snapshot) -> Facts:
-    """The numbers that the hazard table's reasons name."""
+def _facts(snapshot: Snapshot, cycle: Floats) -> Facts:
+    """The numbers that the hazard table's reasons name; the cycle is the one that cells go by."""
     return {
         "n": snapshot.n,
         "recency": snapshot.recency,
         "tenure": snapshot.cutoff - snapshot.first,
-        "cycle": np.maximum(np.rint(snapshot.mean_gap), 1).astype(np.int64),
+        "cycle": np.rint(cycle).astype(np.int64),
     }

@@ -29,6 +29,8 @@ YOUNG, YOUNG_DAYS = 1.0, 60.0
 #: Age of the brand, at the same window a year before, from and at which a season is believed.
 BELIEVED_FROM, BELIEVED_AT = 90, 180
 STEP = 30
+#: Days between a window and the one of a year before that tell the same season.
+NEAR = 20
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ def forecast(observed: Sequence[Observed], cutoff: int, start: int, horizon: int
     """The shift to expect of the window after `cutoff`, of a brand whose history began `start`."""
     age = cutoff - SEASON_YEAR - start
     trust = float(np.clip((age - BELIEVED_FROM) / (BELIEVED_AT - BELIEVED_FROM), 0, 1))
-    if not trust or not observed:
+    seen = any(abs(each.cutoff - (cutoff - SEASON_YEAR)) <= NEAR for each in observed)
+    if not trust or not seen:
         return Forecast(0.0, 0.0, 0.0)
     at = np.array([each.cutoff for each in observed], float)
     days = (np.arange(horizon / STEP) + 0.5) * STEP

@@ -224,6 +224,7 @@ def test_odd_histories_are_learnt_from_without_an_exception(
     table = purchase_days(history_of(customers))
     made = retrain(table, AS_OF, TZ, tmp_path, settings=SETTINGS)
     model = registry.load(tmp_path, made.version, threads=1) if made.version else None
+    json.dumps(made.card, allow_nan=False)
     churn = score(table, AS_OF, TZ, model=model, version=made.version or "table")["p_churn_90d"]
     assert ((churn.to_numpy() > 0) & (churn.to_numpy() < 1)).all()
 

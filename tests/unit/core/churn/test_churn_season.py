@@ -43,6 +43,13 @@ def test_trust_grows_with_the_age_of_the_brand_a_year_before() -> None:
     assert forecast(yearly(whole), whole, START, 90).trust == 1.0
 
 
+def test_a_brand_of_age_whose_same_weeks_were_not_observed_expects_nothing() -> None:
+    cutoff = START + 900
+    lately = [Observed(cutoff - 90 - 30 * k, 0.4, 0.001, 500) for k in range(6)]
+    result = forecast(lately, cutoff, START, 90)
+    assert (result.shift, result.trust) == (0.0, 0.0)
+
+
 def test_windows_without_a_shift_give_none() -> None:
     cutoff = START + 900
     flat = [Observed(o.cutoff, 0.0, o.variance, o.age) for o in yearly(cutoff)]
