@@ -9,7 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
+
+from pipelines.core.errors import UsageError
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """The time zone of that IANA name.
+
+    Raises:
+        UsageError: the name is not in the tz database.
+    """
+    if name not in available_timezones():
+        message = f"unknown time zone {name!r}"
+        raise UsageError(message, "use an IANA name such as Asia/Shanghai")
+    return ZoneInfo(name)
 
 
 class Clock(Protocol):

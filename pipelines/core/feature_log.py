@@ -10,7 +10,7 @@ crash leaves behind is swept away by the next writer.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -104,11 +104,15 @@ class FeatureLog:
         at: Watermark,
         batch_rows: int = BATCH_ROWS,
         between: KeyRange = (None, None),
+        columns: Sequence[str] = (),
     ) -> pa.RecordBatchReader:
-        """The rows that hold at `at`, one a key: keys, features, and the clocks of their change."""
+        """The rows that hold at `at`, one a key: keys, features, and the clocks of their change.
+
+        With `columns` only those, the join keys among them.
+        """
         newest = log_sql.newest(view, self._files(view, at))
-        columns = log_sql.names(log_sql.row(view))
-        query = f"SELECT {columns} FROM {newest} WHERE NOT is_deleted"
+        wanted = log_sql.names(columns or log_sql.row(view))
+        query = f"SELECT {wanted} FROM {newest} WHERE NOT is_deleted"
         return self._read(log_sql.within(query, view, between), batch_rows)
 
     def changes(

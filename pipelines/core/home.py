@@ -9,8 +9,9 @@ import os
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
+from pipelines.core.clock import zone_of
 from pipelines.core.errors import UsageError
 from pipelines.core.files import read_json, write_json, write_text
 
@@ -33,10 +34,7 @@ class BrandConfig:
         Raises:
             UsageError: the name is not in the tz database.
         """
-        if self.business_tz not in available_timezones():
-            message = f"unknown time zone {self.business_tz!r}"
-            raise UsageError(message, "use an IANA name such as Asia/Shanghai")
-        return ZoneInfo(self.business_tz)
+        return zone_of(self.business_tz)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
 from pipelines.core.home import DBT_PROJECT
@@ -126,6 +127,12 @@ def test_a_model_is_trained_tried_and_used_and_says_why(
     told = json.loads(story.read_text(encoding="utf-8"))
     assert told["service"] == "churn_train_v1"
     assert told["cutoffs"][-1] > told["cutoffs"][0]
+    buyers = "select distinct member_id from marts.mart_purchase_days"
+    withdrew = "select member_id from marts.mart_member_contact where not consent_profiling"
+    with duckdb.connect(str(brand / "warehouse.duckdb"), read_only=True) as warehouse:
+        agreed = {row[0] for row in warehouse.sql(f"{buyers} except {withdrew}").fetchall()}
+    learnt_from = pq.read_table(story.with_suffix(""))["member_id"].to_pylist()
+    assert set(learnt_from) == agreed
     huitou("model", "use", version, "--brand", "demo")
     huitou("run", "--brand", "demo", "--as-of", day)
     ask = ("--brand", "demo", "--service", "coupon_engine_v1", "--now", "as-of", "--json")

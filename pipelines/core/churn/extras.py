@@ -9,9 +9,10 @@ frequency.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +31,9 @@ LEAST_KNOWN = 100
 WORD, OWN_WORDS = "[A-Za-z0-9_.-]+", "risk."
 MICROSECONDS_A_DAY = 86_400_000_000
 INSTANT = pa.timestamp("us", tz="UTC")
+
+#: Tells of members, by ascending id, what the log knew of them at one cut-off: a row each.
+Known: TypeAlias = Callable[[pa.Array], pa.Table]
 
 
 def seen_at(cutoff: int, business_tz: str) -> datetime:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from zoneinfo import available_timezones
 
 import duckdb
 
 from pipelines.core.churn.history import History, from_rows
+from pipelines.core.clock import zone_of
 from pipelines.core.errors import UsageError
 
 COLUMNS = ("customer_id", "purchased_at", "net")
@@ -32,9 +32,7 @@ def read_history(path: Path, business_tz: str = "UTC") -> History:
         UsageError: no such file, not such columns, values that are no instants or numbers, or no
             such zone.
     """
-    if business_tz not in available_timezones():
-        message = f"unknown time zone {business_tz!r}"
-        raise UsageError(message, "use an IANA name such as Asia/Shanghai")
+    zone_of(business_tz)
     if not path.is_file():
         message = f"no file {path}"
         raise UsageError(message, REMEDY)

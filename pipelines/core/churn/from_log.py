@@ -6,20 +6,20 @@ and without Feast, so that a night can score millions a part at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.core.catalog import Catalog, FeatureView
-from pipelines.core.churn.extras import AT, INSTANT, KEY, seen_at
+from pipelines.core.churn.extras import AT, INSTANT, KEY, Known, seen_at
 from pipelines.core.feature_log import FeatureLog, Watermark
 
 
 def knowledge(
     log: FeatureLog, catalog: Catalog, service: str, cutoff: int, business_tz: str
-) -> Callable[[pa.Array], pa.Table]:
-    """A function of members' ids, ascending: the features of `service`, a row each, in that order.
+) -> Known:
+    """What tells the features of `service` of members, in the order they are asked of.
 
     Features are as the log held them at `seen_at(cutoff)` and as it knew them then; null for
     members whom a view did not hold.
@@ -44,13 +44,11 @@ def knowledge(
 def _rows(
     log: FeatureLog, view: FeatureView, features: Sequence[str], mark: Watermark, ids: pa.Array
 ) -> pa.Table:
-    """Key and features of the members of a view between the first of `ids` and the last."""
-    if not len(ids):
-        between: tuple[str | None, str | None] = ("", "")
-    else:
-        first, last = ids[0].as_py(), ids[-1].as_py()
-        between = (first[:-1], last)  # what is shorter by its last letter sorts before it
-    reader = log.state(view, mark, between=between)
-    kept = [batch.select([KEY, *features]) for batch in reader]
-    schema = pa.schema([reader.schema.field(name) for name in [KEY, *features]])
-    return pa.Table.from_batches(kept, schema)
+    """Key and features of those of the members whom the view held, no more of it in memory."""
+    between: tuple[str, str] = ("", "")
+    if len(ids):
+        # what is shorter by its last letter sorts before it
+        between = (ids[0].as_py()[:-1], ids[-1].as_py())
+    reader = log.state(view, mark, between=between, columns=[KEY, *features])
+    kept = [batch.filter(pc.is_in(batch[KEY], value_set=ids)) for batch in reader]
+    return pa.Table.from_batches(kept, reader.schema)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +16,7 @@ import pyarrow.parquet as pq
 
 from pipelines.core.churn import heuristic
 from pipelines.core.churn.explain import PHRASES
+from pipelines.core.churn.extras import Known
 from pipelines.core.churn.heuristic import EDGES, HORIZON, HazardTable
 from pipelines.core.churn.history import (
     Floats,
@@ -38,16 +38,13 @@ HEURISTIC_VERSION = "hazard-table-1"
 #: Customers that the hazard table is counted on, and customers scored at a time.
 TABLE_SAMPLE, BATCH = 500_000, 250_000
 
-Known: TypeAlias = Callable[[pa.Array], pa.Table]
-
 
 @dataclass(frozen=True)
 class Scoring:
     """When, for whom and with what to score.
 
     Members in `withheld` have not agreed to profiling and get no number. `version` names the
-    model; without a model the hazard table scores. `known` tells what the feature log knew of some
-    members, by ascending id, at `seen_at(today)`: rows as `Extras` has them.
+    model; without a model the hazard table scores. `known` is of the cut-off `today`.
     """
 
     as_of: datetime

@@ -24,8 +24,7 @@ from pipelines.online.training import save, training_set
 #: The feature service that the model learns from and scores with.
 SERVICE = "churn_train_v1"
 PURCHASE_DAYS = """
-    select member_id, purchase_date, purchase_at, order_count, net_minor, day_rank
-    from marts.mart_purchase_days
+    select member_id, purchase_date, net_minor from marts.mart_purchase_days
 """
 NO_PROFILING = """
     select member_id from marts.mart_member_contact where not consent_profiling order by member_id

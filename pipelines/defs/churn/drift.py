@@ -50,8 +50,8 @@ def drift(
 def _remembered(brand: Brand, moment: Instants, days: int) -> pa.Table:
     """The scores that held so many days ago, as known then or since."""
     mark = Watermark.of(moment.as_of - timedelta(days=days), moment.known_at)
-    rows = FeatureLog(brand.log).state(VIEW, mark).read_all()
-    return rows.select(["member_id", "p_churn_90d", "scored_at"])
+    columns = ["member_id", "p_churn_90d", "scored_at"]
+    return FeatureLog(brand.log).state(VIEW, mark, columns=columns).read_all()
 
 
 def _judged(brand: Brand, moment: Instants, purchases: pa.Table) -> Matured | None:

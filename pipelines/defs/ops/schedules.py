@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
@@ -32,7 +33,8 @@ nightly_schedule = dg.build_schedule_from_partitioned_job(
 )
 def retrain_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     """The day that ended at midnight is the one to learn from."""
-    day = (context.scheduled_execution_time - timedelta(days=1)).date().isoformat()
+    local = context.scheduled_execution_time.astimezone(ZoneInfo(DAYS.timezone))
+    day = (local.date() - timedelta(days=1)).isoformat()
     return dg.RunRequest(run_key=day, partition_key=day)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
@@ -51,6 +53,23 @@ def test_the_code_location_loads_with_the_expected_jobs_and_schedules(
     assert {"ingest", "nightly", "restate", "retrain"} <= set(repository.job_names)
     assert [schedule.name for schedule in repository.schedule_defs] == ["nightly", "retrain"]
     assert [sensor.name for sensor in repository.sensor_defs if sensor.name == "late_files"]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Shanghai", "America/New_York"])
+def test_the_monthly_retraining_learns_from_the_day_that_ended_at_midnight(
+    definitions: dg.Definitions, zone: str
+) -> None:
+    """Due at 05:00 in Shanghai, in whatever zone the daemon tells the time."""
+    due = datetime(2025, 4, 1, 5, tzinfo=ZoneInfo("Asia/Shanghai")).astimezone(ZoneInfo(zone))
+    schedule, repository = (
+        definitions.resolve_schedule_def("retrain"),
+        definitions.get_repository_def(),
+    )
+    with dg.build_schedule_context(
+        scheduled_execution_time=due, repository_def=repository
+    ) as context:
+        (request,) = schedule.evaluate_tick(context).run_requests
+    assert request.partition_key == "2025-03-31"
 
 
 def test_every_source_table_is_an_asset_with_a_blocking_count_check(

@@ -13,14 +13,14 @@ import pytest
 
 from pipelines.core.churn import registry
 from pipelines.core.churn.backtest import Verdict
-from pipelines.core.churn.extras import AT, INSTANT, KEY, Extras, seen_at
+from pipelines.core.churn.extras import AT, INSTANT, KEY, Extras, Known, seen_at
 from pipelines.core.churn.history import History
 from pipelines.core.churn.learn import Settings, learn
 from pipelines.core.churn.model import ChurnModel
 from pipelines.core.churn.numbers import auc, log_losses
 from pipelines.core.churn.reasons import Reason
 from pipelines.core.churn.registry import ModelError
-from pipelines.core.churn.score import Known, score, silent_by_table
+from pipelines.core.churn.score import score, silent_by_table
 from pipelines.core.churn.train import LABEL, retrain, training_entities
 from pipelines.core.clock import as_of_for
 from pipelines.core.errors import UsageError
