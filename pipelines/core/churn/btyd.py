@@ -12,12 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import gammaln
+from scipy.special import expit, gammaln
 
 from pipelines.core.churn.history import Floats, Ints, Snapshot
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(24)
-STEP_NODES, STEP_WEIGHTS = np.polynomial.legendre.leggauss(3)
+STEP_NODES, STEP_WEIGHTS = np.polynomial.legendre.leggauss(4)
+#: The power of the waiting chance in which the integral ahead is smooth for the liveliest, too.
+SMOOTH = 3
+TINY = 1e-300
 #: Log-likelihood beyond which the rest of the integral is nothing.
 DECAY = 40.0
 #: Where the search starts, and what thin data leans on: log of r, alpha, s, beta (days).
@@ -67,22 +70,28 @@ class ParetoNBD:
         return both
 
     def survival(self, customers: Customers, horizons: Sequence[int] | Ints) -> Floats:
-        """P(no purchase in the coming `horizons` days), a column each; `horizons` ascend."""
+        """P(no purchase in the coming `horizons` days), a column each; `horizons` ascend.
+
+        Only who is alive buys. Of those, the integral over the day of the next purchase is taken
+        in `z`, of which `z ** SMOOTH` is the chance to have waited so long if nobody ever left:
+        few nodes are enough then, whichever horizons are asked, however lively the customer.
+        """
         alive, gone = self._terms(customers)
-        now = np.logaddexp(alive, gone)
-        dead = np.exp(gone - now)
-        begin = customers.age
+        living = expit(alive - gone)
+        power = (self.r + customers.repeats) / SMOOTH
+        rate_age, life_age = self.alpha + customers.age, self.beta + customers.age
+        high, bought = np.ones_like(power), np.zeros_like(power)
         columns = []
         for end in np.asarray(horizons, float):
-            until = customers.age + end
+            low = np.maximum(np.exp(-power * np.log1p(end / rate_age)), TINY)
+            half = (high - low) / 2
             for node, weight in zip(STEP_NODES, STEP_WEIGHTS, strict=True):
-                at = begin + (until - begin) * (node + 1) / 2
-                dead = dead + np.exp(self._density(customers.repeats, at) - now) * (
-                    weight * (until - begin) / 2
-                )
-            still = np.exp(self._alive(customers.repeats, until) - now)
-            columns.append(np.clip(dead + still, 0.0, 1.0))
-            begin = until
+                z = low + half * (node + 1)
+                waited = rate_age * np.expm1(-np.log(z) / power)
+                stayed = np.exp(-self.s * np.log1p(waited / life_age))
+                bought += SMOOTH * weight * half * z ** (SMOOTH - 1) * stayed
+            columns.append(np.clip(1.0 - living * bought, 0.0, 1.0))
+            high = low
         return np.column_stack(columns)
 
     def expected_days(self, customers: Customers, horizon: float) -> Floats:
@@ -124,7 +133,7 @@ class ParetoNBD:
         for node, weight in zip(NODES, WEIGHTS, strict=True):
             at = np.exp(begin + half * (node + 1))
             total += weight * at * np.exp(self._density(x, at - self.alpha) - top)
-        gone = top + np.log(np.maximum(total * half, 1e-300))
+        gone = top + np.log(np.maximum(total * half, TINY))
         return self._alive(x, age), gone
 
 

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.integrate import quad
 from scipy.stats import gamma
 
 from pipelines.core.churn import btyd
 from pipelines.core.churn.btyd import Customers, ParetoNBD
+from pipelines.core.churn.heuristic import EDGES
 from tests.churn_sample import START, drawn
 
 MODEL = ParetoNBD(0.8, 40.0, 0.6, 120.0)
@@ -34,6 +36,43 @@ def test_survival_is_the_ratio_of_likelihoods_integrated_by_hand(
 ) -> None:
     expected = by_hand(repeats, last, age + 90) / by_hand(repeats, last, age)
     assert MODEL.survival(one(repeats, last, age), [90])[0, 0] == pytest.approx(expected, rel=5e-3)
+
+
+def integrated(model: ParetoNBD, repeats: int, last: float, age: float, horizon: float) -> float:
+    """P(no purchase in `horizon` days), the end of life integrated day by day by scipy."""
+
+    def alive(until: float) -> float:
+        died = (model.beta / (model.beta + until)) ** model.s
+        return float(((model.alpha + last) / (model.alpha + until)) ** (model.r + repeats) * died)
+
+    def gone(begin: float, end: float) -> float:
+        days = np.linspace(begin, end, 1 + int(np.ceil(end - begin)))
+        pairs = zip(days[:-1], days[1:], strict=True)
+        return sum(
+            quad(lambda t: alive(t) * model.s / (model.beta + t), *pair)[0] for pair in pairs
+        )
+
+    dead = gone(last, age)
+    later = dead + gone(age, age + horizon) + alive(age + horizon)
+    return float(later / (dead + alive(age)))
+
+
+LIVELY = [(40, 100, 100), (300, 310, 312), (12, 20, 30), (150, 700, 730), (0, 0, 400)]
+YOUNG = ParetoNBD(0.9, 2.0, 0.45, 1.2)
+
+
+@pytest.mark.parametrize("model", [MODEL, YOUNG])
+@pytest.mark.parametrize(("repeats", "last", "age"), LIVELY)
+def test_survival_is_the_integral_whichever_horizons_are_asked(
+    model: ParetoNBD, repeats: int, last: float, age: float
+) -> None:
+    customer = one(repeats, last, age)
+    by_week = model.survival(customer, EDGES)[0]
+    for horizon in (10, 30, 90, 182):
+        exact = integrated(model, repeats, last, age, horizon)
+        alone = model.survival(customer, [horizon])[0, 0]
+        assert alone == pytest.approx(exact, abs=1e-4)
+        assert by_week[np.searchsorted(EDGES, horizon)] == pytest.approx(exact, abs=1e-4)
 
 
 def test_the_longer_a_customer_is_silent_the_likelier_it_stays_so() -> None:
