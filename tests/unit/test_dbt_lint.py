@@ -20,7 +20,7 @@ CLOCK = re.compile(
 REFERENCE = re.compile(r"ref\(\s*['\"](\w+)['\"]\s*\)")
 SOURCE = re.compile(r"source\(\s*['\"](\w+)['\"]")
 #: Models above staging that count the sources' own rows, or read what is no raw table.
-SOURCE_READERS = {"int_source_presence", "mart_reconciliation", "int_risk_scores"}
+SOURCE_READERS = {"int_source_presence", "int_version_counts", "int_risk_scores"}
 #: What a run says of itself; every other variable changes what a number means.
 RUN_VARIABLES = {"as_of", "knowledge_cutoff", "snapshot_id", "definitions"}
 

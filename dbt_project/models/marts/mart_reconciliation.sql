@@ -1,11 +1,5 @@
 {# What goes into a layer comes out of it or is explained: in = out + explained, in rows and, where
    the layer carries money, in minor units. #}
-{% set tables = [
-    "members", "products", "stores", "orders", "order_lines", "refunds", "surveys",
-    "survey_questions", "survey_answers", "coupon_templates", "coupon_issues",
-    "coupon_redemptions", "consents",
-] %}
-{% set version_order = "order by known_at desc, landing_day desc, source_file desc, source_row desc" %}
 {% set no_money = "cast(null as bigint)" %}
 
 with orders as (
@@ -19,60 +13,22 @@ days as (
     select * from {{ ref("mart_purchase_days") }}
 ),
 
--- source rows whose latest version says that they are gone
-{% for table in tables %}
-withdrawn_{{ table }} as (
-    select count(*) as withdrawn
-    from (
-        select
-            is_deleted,
-            row_number() over (
-                partition by source_system, source_row_id {{ version_order }}
-            ) as version_rank
-        from {{ source("raw", table) }} as versions
-        where
-            known_at <= {{ knowledge_cutoff() }}
-            and exists (
-                select 1
-                from {{ source("raw", table) }} as deletions
-                where
-                    deletions.is_deleted
-                    and deletions.known_at <= {{ knowledge_cutoff() }}
-                    and deletions.source_system = versions.source_system
-                    and deletions.source_row_id = versions.source_row_id
-            )
-    ) as ranked
-    where version_rank = 1 and is_deleted
-),
-
-known_{{ table }} as (
-    select
-        count(*) as versions,
-        count(distinct {{ hash_of(["source_system", "source_row_id"]) }}) as source_rows
-    from {{ source("raw", table) }}
-    where known_at <= {{ knowledge_cutoff() }}
-),
-{% endfor %}
-
 checks as (
-    {% for table in tables %}
     select
         'raw_to_staging' as check_name,
-        '{{ table }}' as subject,
+        table_name as subject,
         'superseded_or_withdrawn' as reason,
         cast(null as date) as period_start,
-        known.versions as rows_in,
-        staged.row_count as rows_out,
-        known.versions - known.source_rows + withdrawn.withdrawn as rows_explained,
+        version_count as rows_in,
+        staged_count as rows_out,
+        version_count - source_row_count + withdrawn_count as rows_explained,
         {{ no_money }} as minor_in,
         {{ no_money }} as minor_out,
         {{ no_money }} as minor_explained
-    from known_{{ table }} as known
-    cross join withdrawn_{{ table }} as withdrawn
-    cross join (select count(*) as row_count from {{ ref("stg_" ~ table) }}) as staged
+    from {{ ref("int_version_counts") }}
 
     union all
-    {% endfor %}
+
     select
         'staging_to_orders' as check_name,
         'orders' as subject,
