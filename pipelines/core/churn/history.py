@@ -20,6 +20,8 @@ Ints: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
 
 EPOCH = date(1970, 1, 1)
+#: Buyers by whom a brand has begun, and the share of all: fewer may be wrong dates.
+ENOUGH, ENOUGH_SHARE = 20, 0.01
 
 
 def day_number(day: date) -> int:
@@ -76,7 +78,7 @@ class History:
     """Purchase days of customers, sorted by customer, then day.
 
     Customer i owns rows `offsets[i]` to `offsets[i + 1]`; `net` is in minor units. `start` is the
-    brand's first purchase day, also where only some of its customers are looked at.
+    day the brand began (`start_of`), also where only some of its customers are looked at.
     """
 
     ids: pa.Array
@@ -174,7 +176,18 @@ def from_rows(ids: pa.Array, day: npt.NDArray[np.int32], net: Floats) -> History
     starts = np.flatnonzero(new_id)
     names = ids.take(pa.array(rows[starts]))
     offsets = np.append(starts, len(day)).astype(np.int64)
-    return History(names, offsets, day, net, int(day.min()))
+    return History(names, offsets, day, net, start_of(day[starts]))
+
+
+def start_of(first: npt.NDArray[np.int32]) -> int:
+    """The day a brand began, from each customer's first purchase day; strays do not count.
+
+    The pace of new buyers, once there are enough, is followed back to where it began.
+    """
+    enough = min(max(ENOUGH, int(ENOUGH_SHARE * len(first))), (len(first) + 1) // 2)
+    ordered = np.sort(first)
+    reached, again = int(ordered[enough - 1]), int(ordered[min(2 * enough, len(first)) - 1])
+    return int(ordered[np.searchsorted(ordered, 2 * reached - again)])
 
 
 def read_purchase_days(source: pa.Table | Path, until: int) -> History:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -47,7 +49,7 @@ def integrated(model: ParetoNBD, repeats: int, last: float, age: float, horizon:
 
     def gone(begin: float, end: float) -> float:
         days = np.linspace(begin, end, 1 + int(np.ceil(end - begin)))
-        pairs = zip(days[:-1], days[1:], strict=True)
+        pairs = pairwise(days)
         return sum(
             quad(lambda t: alive(t) * model.s / (model.beta + t), *pair)[0] for pair in pairs
         )

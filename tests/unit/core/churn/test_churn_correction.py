@@ -7,7 +7,7 @@ from scipy.special import expit
 from pipelines.core.churn import linear
 from pipelines.core.churn.features import Features
 from pipelines.core.churn.linear import OFFSET
-from pipelines.core.churn.trees import Lesson, Trees
+from pipelines.core.churn.trees import PARTS, Lesson, Trees, part_of
 
 NAMES = (
     *("btyd_30", "btyd_90", "one_time", "two_times", "days_bought", "recency", "tenure"),
@@ -62,6 +62,12 @@ def test_trees_learn_what_the_start_does_not_know_and_repeat_themselves() -> Non
     added = first.log_odds(matrix, threads=1)
     assert added[matrix[:, 0] > 0.1].mean() > 0.8
     assert added[matrix[:, 0] < -0.1].mean() < -0.8
+
+
+@pytest.mark.parametrize("step", [1, 2, 4, 8, 1000])
+def test_a_quarter_is_held_out_also_of_every_fourth_customer(step: int) -> None:
+    parts = np.bincount(part_of(np.arange(0, 4000 * step, step)), minlength=PARTS)
+    np.testing.assert_allclose(parts, 1000, rtol=0.1)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, 0.01])

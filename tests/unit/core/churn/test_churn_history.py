@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipelines.core.churn.history import day_number, from_rows, read_purchase_days
+from pipelines.core.churn.history import day_number, from_rows, read_purchase_days, start_of
 from tests.churn_sample import START, day_of, drawn, history_of, purchase_days
 
 THREE = {"a": [0, 10, 40], "b": [5], "c": [20, 50]}
@@ -37,6 +37,33 @@ def test_a_part_and_a_choice_hold_the_same_purchases_as_the_whole() -> None:
     assert chosen.ids.to_pylist() == ["a", "c"]
     assert chosen.day.tolist() == [START, START + 10, START + 40, START + 20, START + 50]
     assert chosen.start == START
+
+
+def test_a_brand_begins_with_its_buyers_not_with_stray_days_long_before() -> None:
+    buyers = {f"c{i:03}": [i // 2, i // 2 + 30] for i in range(400)}
+    strays = {f"s{i}": [-4000 + 700 * i, 50] for i in range(5)}
+    assert history_of(buyers).start == START
+    assert history_of({**buyers, **strays}).start == START
+
+
+def test_a_wrong_date_on_fewer_than_a_hundredth_of_the_buyers_is_stray() -> None:
+    first = np.concatenate([np.zeros(90), np.repeat(np.arange(5000, 5500), 20)])
+    assert start_of(first) == 5000
+
+
+@pytest.mark.parametrize(
+    ("first", "start"),
+    [
+        ([7], 7),
+        ([9, 3], 3),
+        ([5] * 300, 5),
+        (list(range(0, 4000, 20)), 0),  # a buyer in twenty days, from the first on
+        ([0, *range(1000, 5000, 20)], 1000),
+        ([i // 40 for i in range(4000)], 0),
+    ],
+)
+def test_a_start_is_found_in_small_and_slow_histories(first: list[int], start: int) -> None:
+    assert start_of(np.array(first)) == start
 
 
 def test_a_sample_is_drawn_the_same_way_each_time_and_keeps_the_order() -> None:
