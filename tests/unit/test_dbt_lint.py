@@ -21,6 +21,8 @@ REFERENCE = re.compile(r"ref\(\s*['\"](\w+)['\"]\s*\)")
 SOURCE = re.compile(r"source\(\s*['\"](\w+)['\"]")
 #: Models above staging that count the sources' own rows, or read what is no raw table.
 SOURCE_READERS = {"int_source_presence", "int_version_counts", "int_risk_scores"}
+#: What decides something by itself.
+RULE = re.compile(r"\bcase\b|\bfilter\s*\(|\bover\s*\(|\bqualify\b")
 #: What a run says of itself; every other variable changes what a number means.
 RUN_VARIABLES = {"as_of", "knowledge_cutoff", "snapshot_id", "definitions"}
 
@@ -86,3 +88,9 @@ def test_every_variable_is_declared_and_part_of_the_definition_version() -> None
     used = set(re.findall(r"\bvar\(\s*['\"](\w+)['\"]\s*\)", " ".join(all_code().values())))
     assert used <= set(variables), "a variable without a default"
     assert sorted(variables["definitions"]) == sorted(set(variables) - RUN_VARIABLES)
+
+
+def test_every_model_that_judges_or_ranks_has_a_unit_test() -> None:
+    for name, path in models().items():
+        document = yaml.safe_load(path.with_suffix(".yml").read_text(encoding="utf-8"))
+        assert "unit_tests" in document or not RULE.search(code(path)), name

@@ -4,7 +4,7 @@ with scores as (
 
 bands as (
     select * from {{ ref("int_tag_intervals_scored") }}
-    where tag_group = 'churn' and valid_from < {{ as_of() }} and valid_until > {{ as_of() }}
+    where tag_group = 'churn' and valid_from <= {{ as_of() }} and valid_until > {{ as_of() }}
 )
 
 select
