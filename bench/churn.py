@@ -2,7 +2,8 @@
 
 `python -m bench.churn` compares it with its peers on real histories (`HUITOU_REAL_DATA`, by
 default the folder `data` beside the repository's) and on a synthetic shop with known truth;
-`--file F --cutoff T…` on any history of three columns; `--speed` measures scoring and training.
+`--file F --cutoff T…` on any history of three columns; `--speed` measures what stands in
+`churn_speed.py`.
 `HUITOU_BENCH_PYTHON` names an interpreter with `requirements-bench.lock`: BG/NBD and Pareto/NBD
 then come from pymc-marketing, else from fits of our own.
 """
@@ -13,10 +14,8 @@ import argparse
 import hashlib
 import json
 import os
-import resource
 import subprocess
 import tempfile
-import time
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -34,12 +33,13 @@ from pipelines.core.churn.files import read_history
 from pipelines.core.churn.history import Floats, History, day_number
 from pipelines.core.churn.peers import PEERS, Peer, Question
 from pipelines.core.churn.predictions import INSTANT
-from pipelines.core.churn.score import Scoring, batches, write_scores
+from pipelines.core.churn.score import Scoring, batches
 from pipelines.core.shop import Dirt, ShopConfig, generate
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 REAL = Path(os.environ.get("HUITOU_REAL_DATA", REPOSITORY.parent / "shared" / "data"))
 CACHE = REPOSITORY / ".bench"
+STDERR_SHOWN = 4_000
 BTYD_PEERS = ("BG/NBD", "Pareto/NBD")
 
 #: Real histories as three columns, in local time of the shop, and the cut-offs to judge at.
@@ -98,8 +98,11 @@ def from_library(question: Question, model: str) -> Floats:
         pq.write_table(rows, source)
         script = REPOSITORY / "bench" / "churn_btyd.py"
         words = [os.environ["HUITOU_BENCH_PYTHON"], str(script), str(source), model, str(kept)]
-        subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        done = subprocess.run(words, check=False, capture_output=True, text=True)
         source.unlink()
+        if done.returncode:
+            message = f"{model} of pymc-marketing failed:\n{done.stderr[-STDERR_SHOWN:]}"
+            raise SystemExit(message)
     return np.array(json.loads(kept.read_text(encoding="utf-8")))
 
 
@@ -207,62 +210,6 @@ def coverage(scores: pa.Table, gap: np.ndarray, as_of: datetime) -> float:
     return float(((low <= came) & (came <= high))[whole].mean())
 
 
-def big_history(members: int, seed: int = 1) -> pa.Table:
-    """Purchase days of that many members: gamma rates, exponential lives, two years."""
-    random = np.random.default_rng(seed)
-    joined = random.integers(0, 700, members)
-    rate, life = random.gamma(0.8, 1 / 60, members), random.exponential(200, members)
-    alive = np.minimum(life, 730 - joined)
-    count = random.poisson(rate * alive)
-    owner = np.repeat(np.arange(members), count)
-    day = np.concatenate([joined, joined[owner] + (random.random(len(owner)) * alive[owner])])
-    owner = np.concatenate([np.arange(members), owner])
-    start = day_number(date(2023, 1, 1))
-    ids = pa.array(np.arange(members)).cast(pa.string())
-    return pa.table(
-        {
-            "member_id": pa.compute.utf8_lpad(ids, 9, "0").take(pa.array(owner)),
-            "purchase_date": pa.array(start + day.astype(np.int32), pa.int32()).cast(pa.date32()),
-            "net_minor": pa.array(random.integers(1_000, 50_000, len(owner))),
-        }
-    )
-
-
-def speed(members: int, rows: int) -> list[str]:
-    """Seconds and memory of training on that many rows, and of scoring that many members."""
-    as_of, tz = datetime(2024, 12, 31, tzinfo=UTC), "UTC"
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "days.parquet"
-        pq.write_table(big_history(members), path)
-        small = pq.read_table(path, filters=[("member_id", "<", str(members // 5).zfill(9))])
-        started = time.perf_counter()
-        scoring = Scoring(as_of, tz)
-        history = learning_history(small, scoring.today)
-        model = learning.learn(history, scoring.today, settings=learning.Settings(rows))
-        trained = time.perf_counter() - started
-        learnt = model.rows if model else 0
-        before = _peak()
-        started = time.perf_counter()
-        scoring = Scoring(as_of, tz, model=model, version="bench")
-        scored = write_scores(path, Path(folder) / "scores.parquet", scoring)
-        seconds = time.perf_counter() - started
-    return [
-        f"training on {learnt:,} member-cut-offs: {trained:.0f} s, peak {before:.1f} GB",
-        f"scoring {scored:,} members, reading and writing: {seconds:.0f} s, peak {_peak():.1f} GB",
-    ]
-
-
-def learning_history(purchase_days: pa.Table, today: int) -> History:
-    """The history to train on."""
-    from pipelines.core.churn.history import read_purchase_days
-
-    return read_purchase_days(purchase_days, today)
-
-
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-
-
 def main() -> None:
     """Measure what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -275,6 +222,8 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     asked = parser.parse_args()
     if asked.speed:
+        from bench.churn_speed import speed
+
         print("\n".join(speed(asked.members, asked.rows)))
         return
     if asked.file:

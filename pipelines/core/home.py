@@ -84,6 +84,11 @@ class Brand:
         return self.root / "models"
 
     @property
+    def training_sets(self) -> Path:
+        """What versions were learnt from, as `<snapshot_id>.parquet`, less whom it may not hold."""
+        return self.models / "training"
+
+    @property
     def log(self) -> Path:
         """The feature log: `<view>/*.parquet` and `_snapshots/*.json`."""
         return self.root / "log"

@@ -14,22 +14,22 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipelines.core.catalog import EVENT_AT
 from pipelines.core.clock import iso
 from pipelines.core.errors import HuitouError, UsageError
 from pipelines.core.feature_log import FeatureLog
-from pipelines.core.files import atomic, sha256, write_json
 from pipelines.core.home import FEATURE_REPO, Brand
 from pipelines.online.feast_repo import feature_store
+from pipelines.online.training_sets import PROVENANCE, provenance, save
 
 if TYPE_CHECKING:
     import pandas as pd
 
+__all__ = ["TrainingError", "provenance", "save", "training_set"]
+
 INSTANT = pa.timestamp("us", tz="UTC")
 ROW = "huitou_row"
-PROVENANCE = b"huitou"
 
 
 class TrainingError(HuitouError):
@@ -89,19 +89,6 @@ def training_set(
         message = f"{asked.num_rows} rows asked, {found.num_rows} retrieved, not the same ones"
         raise TrainingError(message, "this is a fault of the offline store; please report it")
     return _joined(asked, found.drop([*keys, EVENT_AT, ROW]), _story(brand, service, known_at))
-
-
-def save(table: pa.Table, path: Path) -> None:
-    """Write a training set to `path` and what it was made of to `<path>.json`, atomically."""
-    with atomic(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
-    write_json(path.with_name(path.name + ".json"), {**provenance(table), "sha256": sha256(path)})
-
-
-def provenance(table: pa.Table) -> dict[str, Any]:
-    """What a training set was made of: service, cut-offs, knowledge, the log's snapshot."""
-    found: dict[str, Any] = json.loads(table.schema.metadata[PROVENANCE])
-    return found
 
 
 def _keys(store: Any, service: Any) -> list[str]:

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from pipelines.cli import options, runner
 
+HAZARD_TABLE = "the hazard table: counted, no model"
 churn = typer.Typer(no_args_is_help=True, help="How good the churn model is, on any history.")
 model = typer.Typer(no_args_is_help=True, help="Versions of a brand's churn model.")
 
@@ -70,27 +71,35 @@ def train(
 
 @model.command("list")
 def show(brand: options.BrandName = None) -> None:
-    """The versions of a brand, oldest first; the one in use is marked."""
+    """The hazard table and the versions of a brand, oldest first; what is in use is marked."""
     from pipelines.core.churn import registry
 
     _, chosen = options.chosen_brand(brand)
     served = registry.served(chosen.models)
     table = Table("", "version", "trained on", "why", box=None, pad_edge=False)
+    mark = {served or registry.HEURISTIC: "→"}
+    table.add_row(mark.get(registry.HEURISTIC, ""), registry.HEURISTIC, "every night", HAZARD_TABLE)
     for version in registry.versions(chosen.models):
         card = registry.card_of(chosen.models, version)
-        mark = "→" if version == served else ""
-        table.add_row(mark, version, card["trained_on"], card["verdict"]["why"])
-    if served is None:
-        table.add_row("→", "hazard table", "every night", "no model is in use")
+        table.add_row(mark.get(version, ""), version, card["trained_on"], card["verdict"]["why"])
     Console().print(table)
 
 
 @model.command("use")
 def use(
-    version: Annotated[str, typer.Argument(help="A version of `huitou model list`.")],
+    version: Annotated[str, typer.Argument(help="What `huitou model list` names.")],
     brand: options.BrandName = None,
 ) -> None:
-    """Serve a version from the next run on; the way back is the same command."""
+    """Serve a version from the next run on; the way back is the same command.
+
+    `heuristic` goes back to the hazard table. The next retraining is then held against that alone.
+
+    Example:
+
+        huitou model use 2011-12-09-1a2b3c4d
+
+        huitou model use heuristic
+    """
     from pipelines.core.churn import registry
 
     _, chosen = options.chosen_brand(brand)

@@ -1,38 +1,37 @@
 """How a model would have done: at past cut-offs, knowing only what was known then.
 
-The gate compares a retraining with what is served now and with the hazard table, and says in words
-why it is promoted or not.
+What becomes of a retraining that was tried so is decided in `gate.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from pipelines.core.churn.extras import Extras
-from pipelines.core.churn.heuristic import HORIZON
+from pipelines.core.churn.heuristic import HORIZON, STEP
 from pipelines.core.churn.history import Floats, History, Ints
-from pipelines.core.churn.learn import STEP, Settings, learn
+from pipelines.core.churn.learn import Settings, cutoffs_of, learn
 from pipelines.core.churn.model import ChurnModel
 from pipelines.core.churn.numbers import auc, calibration_error, log_losses
-from pipelines.core.churn.score import LEAST_BUYERS, LEAST_DAYS, silent_by_table
+from pipelines.core.churn.score import is_sufficient, silent_by_table
 
 CANDIDATE, SERVED, TABLE = "candidate", "served", "heuristic"
 #: Past cut-offs that a retraining is tried on, and rows each trial learns from.
 TRIALS, TRIAL_ROWS = 3, 200_000
 MOST_ERROR = 0.03
-#: Fewer customers a trial make a calibration error of that size by chance.
-SMALL = 2000
+#: Days since the served version was trained that can tell it from its successor.
+LEAST_SINCE = 7
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One past cut-off: what each contender said of every buyer, and what came.
+    """One past cut-off: what each contender said of every buyer, and what came in `days`.
 
-    `seen` names the contenders that were trained with some of this window already over.
+    Contenders are those that knew nothing of these days.
     """
 
     cutoff: int
@@ -40,15 +39,12 @@ class Trial:
     one_time: npt.NDArray[np.bool_]
     silent: npt.NDArray[np.bool_]
     said: dict[str, Floats]
-    seen: frozenset[str] = frozenset()
+    days: int = HORIZON
 
-
-@dataclass(frozen=True)
-class Verdict:
-    """Whether the retraining is promoted, and why."""
-
-    promoted: bool
-    why: str
+    @property
+    def tells(self) -> bool:
+        """Whether some came back and some did not; where all are alike, any extreme looks good."""
+        return bool(self.silent.any() and not self.silent.all())
 
 
 def backtest(
@@ -58,85 +54,86 @@ def backtest(
     extras: Extras | None = None,
     settings: Settings | None = None,
 ) -> list[Trial]:
-    """The retraining, what is served and the hazard table at the last cut-offs, newest first."""
+    """The retraining and the hazard table at the last cut-offs, newest first, then `since_served`.
+
+    The served version is tried with them where it was trained by then.
+    """
     settings = settings or Settings()
     small = Settings(min(settings.most_rows, TRIAL_ROWS), settings.threads)
     trials = []
     for cutoff in (today - HORIZON - STEP * k for k in range(TRIALS)):
-        known = history.until(cutoff)
-        if len(known) < LEAST_BUYERS or cutoff - history.start < LEAST_DAYS:
-            break
-        earlier = extras.until(cutoff) if extras else None
-        candidate = learn(known, cutoff, earlier, small)
+        candidate = learn_as_of(history, cutoff, extras, small)
         if candidate is None:
             break
-        trials.append(_trial(history, cutoff, candidate, served, extras))
-    return trials
+        contenders = {CANDIDATE: candidate}
+        if served is not None and served.cutoff <= cutoff:
+            contenders[SERVED] = served
+        trial = _trial(history, cutoff, HORIZON, contenders, extras)
+        trial.said[TABLE] = silent_by_table(history.until(cutoff), cutoff)
+        trials.append(trial)
+    own = since_served(history, today, served, extras, settings)
+    return [*trials, own] if own else trials
+
+
+def since_served(
+    history: History,
+    today: int,
+    served: ChurnModel | None,
+    extras: Extras | None,
+    settings: Settings,
+) -> Trial | None:
+    """A served version too young for other trials, at its own cut-off, on the days since.
+
+    Its opponent is what today's recipe and history make of what was known by then. None if it is
+    old enough for other trials, or so young that no days could tell.
+    """
+    cutoff = own_cutoff(served, today)
+    if served is None or cutoff is None:
+        return None
+    candidate = learn_as_of(history, cutoff, extras, settings)
+    if candidate is None:
+        return None
+    return _trial(history, cutoff, today - cutoff, {CANDIDATE: candidate, SERVED: served}, extras)
+
+
+def own_cutoff(served: ChurnModel | None, today: int) -> int | None:
+    """Where `since_served` tries the served version, if it does."""
+    if served is None or not LEAST_SINCE <= today - served.cutoff < HORIZON:
+        return None
+    return served.cutoff
+
+
+def learn_as_of(
+    history: History, cutoff: int, extras: Extras | None, settings: Settings
+) -> ChurnModel | None:
+    """What a retraining at the end of day `cutoff` learns; None if that is too little.
+
+    Of the log it reads only its own cut-offs, whatever else `extras` holds.
+    """
+    known = history.until(cutoff)
+    if not is_sufficient(known, cutoff):
+        return None
+    own = extras.only([cutoff, *cutoffs_of(known, cutoff)]) if extras else None
+    return learn(known, cutoff, own, settings)
 
 
 def _trial(
     history: History,
     cutoff: int,
-    candidate: ChurnModel,
-    served: ChurnModel | None,
+    days: int,
+    contenders: dict[str, ChurnModel],
     extras: Extras | None,
 ) -> Trial:
     rows = extras.at(cutoff) if extras else None
     known, snapshot = history.until(cutoff), history.at(cutoff)
-    said = {
-        CANDIDATE: candidate.silent(known, cutoff, rows),
-        TABLE: silent_by_table(known, cutoff),
-    }
-    seen: set[str] = set()
-    if served is not None:
-        said[SERVED] = served.silent(known, cutoff, rows)
-        seen |= {SERVED} if cutoff < served.cutoff else set()
     return Trial(
         cutoff=cutoff,
         customer=snapshot.row,
         one_time=snapshot.n == 1,
-        silent=snapshot.silent_for(HORIZON),
-        said=said,
-        seen=frozenset(seen),
+        silent=snapshot.silent_for(days),
+        said={name: model.silent(known, cutoff, rows, days) for name, model in contenders.items()},
+        days=days,
     )
-
-
-def judge(trials: Sequence[Trial]) -> Verdict:
-    """Promote if no worse than what is served and than the hazard table, and calibrated.
-
-    "No worse" allows one standard error of the paired difference. What is served is judged only on
-    windows of which nothing was over when it was trained. Where data is small, calibration cannot
-    be told from chance, and the better of model and hazard table by log-loss is taken.
-    """
-    if not trials:
-        return Verdict(False, "no past cut-off to try the model on: the hazard table stays")
-    small = float(np.mean([len(t.silent) for t in trials])) < SMALL
-    against = _worse_than(trials, TABLE, allow=not small)
-    if against:
-        return Verdict(False, against)
-    fair = [trial for trial in trials if SERVED in trial.said and SERVED not in trial.seen]
-    if fair and (worse := _worse_than(fair, SERVED, allow=not small)):
-        return Verdict(False, worse)
-    error = float(np.mean([calibration_error(t.silent, t.said[CANDIDATE]) for t in trials]))
-    if error > MOST_ERROR and not small:
-        return Verdict(False, f"calibration error {error:.3f} is above {MOST_ERROR}")
-    contenders = f"the {TABLE} on {len(trials)} cut-offs"
-    if fair:
-        contenders += f" and the {SERVED} on {len(fair)}"
-    elif any(SERVED in trial.said for trial in trials):
-        contenders += f" (the {SERVED} is too young to be tried)"
-    return Verdict(True, f"log-loss no worse than {contenders}, ECE {error:.3f}")
-
-
-def _worse_than(trials: Sequence[Trial], other: str, *, allow: bool) -> str:
-    """Words on how the candidate is worse than `other`; empty if it is not.
-
-    With `allow`, a standard error worse is no worse.
-    """
-    mean, error = paired(trials, CANDIDATE, other)
-    if mean <= (error if allow else 0.0):
-        return ""
-    return f"log-loss {mean:.4f} ± {error:.4f} worse than the {other} on {len(trials)} cut-offs"
 
 
 def paired(trials: Sequence[Trial], left: str, right: str) -> tuple[float, float]:
@@ -154,7 +151,7 @@ def paired(trials: Sequence[Trial], left: str, right: str) -> tuple[float, float
 
 
 def metrics(trials: Sequence[Trial]) -> dict[str, dict[str, dict[str, float]]]:
-    """Log-loss, AUC and ECE by segment and contender, means over the cut-offs."""
+    """Log-loss, AUC and ECE by segment and contender of all trials, means over the cut-offs."""
     segments = {
         "all": [np.ones(len(t.silent), bool) for t in trials],
         "one_time": [t.one_time for t in trials],
@@ -163,12 +160,17 @@ def metrics(trials: Sequence[Trial]) -> dict[str, dict[str, dict[str, float]]]:
     found: dict[str, dict[str, dict[str, float]]] = {}
     for segment, masks in segments.items():
         inside = [(t, mask) for t, mask in zip(trials, masks, strict=True) if mask.any()]
-        names = inside[0][0].said if inside else {}
+        names = _common([trial.said for trial, _ in inside])
         found[segment] = {
             name: _metrics([(t.silent[mask], t.said[name][mask]) for t, mask in inside])
             for name in names
         }
     return found
+
+
+def _common(said: Sequence[Mapping[str, Floats]]) -> list[str]:
+    """Who was tried in all of the trials."""
+    return [name for name in said[0] if all(name in each for each in said)] if said else []
 
 
 def _metrics(parts: list[tuple[npt.NDArray[np.bool_], Floats]]) -> dict[str, float]:

@@ -17,8 +17,8 @@ from pipelines.core.churn.history import Floats, History, day_number
 from pipelines.core.churn.numbers import auc, calibration_error, log_losses
 from pipelines.core.churn.peers import PEERS, Peer, Question
 from pipelines.core.churn.score import (
-    LEAST_BUYERS,
-    LEAST_DAYS,
+    ENOUGH_BUYERS,
+    ENOUGH_DAYS,
     is_sufficient,
     silent_by_table,
 )
@@ -194,7 +194,7 @@ def report(lines: Sequence[Line]) -> str:
 
 def _why_not(line: Line) -> str:
     if line.basis == INSUFFICIENT:
-        return f"fewer than {LEAST_BUYERS} buyers or {LEAST_DAYS} days of history: no score"
+        return f"fewer than {ENOUGH_BUYERS} buyers or {ENOUGH_DAYS} days of history: no score"
     return f"the history does not go on for {HORIZON} days, so nobody knows who is silent"
 
 

@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
 import numpy as np
 
-from pipelines.core.churn.backtest import CANDIDATE, Trial, Verdict, metrics
-from pipelines.core.churn.history import EPOCH
+from pipelines.core.churn.backtest import CANDIDATE, SERVED, TABLE, Trial, metrics
+from pipelines.core.churn.drift import Shift
+from pipelines.core.churn.gate import Verdict
+from pipelines.core.churn.history import EPOCH, History
 from pipelines.core.churn.model import ChurnModel
 
 BINS = 10
 SIDE, MARGIN = 320, 40
 
 
-def card(model: ChurnModel, trials: Sequence[Trial], verdict: Verdict) -> dict[str, Any]:
-    """Everything worth knowing of a version, as JSON."""
+def card(
+    model: ChurnModel,
+    history: History,
+    trials: Sequence[Trial],
+    verdict: Verdict,
+    shift: Shift | None,
+) -> dict[str, Any]:
+    """Everything worth knowing of a version, as JSON; `history` is what it was learnt from.
+
+    `drift` tells by how much its scores of today's customers differ from the served version's.
+    """
     btyd, season = model.ranker.btyd, model.season(model.cutoff)
+    quarters = [trial for trial in trials if TABLE in trial.said]
     made = {
         "trained_on": _day(model.cutoff),
         "history_from": _day(model.start),
+        "data": data(history),
         "rows": model.rows,
         "cutoffs": [_day(cutoff) for cutoff in model.cutoffs],
         "features": list(model.ranker.trees_alone.names),
@@ -36,14 +52,38 @@ def card(model: ChurnModel, trials: Sequence[Trial], verdict: Verdict) -> dict[s
             "agreement": dict(model.reading.agreement),
             "muted": list(model.reading.muted),
         },
-        "backtest": {
-            "cutoffs": [_day(trial.cutoff) for trial in trials],
-            "metrics": metrics(trials),
-            "calibration": calibration(trials),
-        },
+        "backtest": {**_tried(quarters), "calibration": calibration(quarters)},
+        "against_served": _tried([trial for trial in trials if SERVED in trial.said]),
+        "drift": asdict(shift) if shift else None,
         "verdict": {"promoted": verdict.promoted, "why": verdict.why},
     }
     return {name: _known(value) for name, value in made.items()}
+
+
+def data(history: History) -> dict[str, Any]:
+    """How much a history holds, from when to when, and a hash of its content.
+
+    The hash is of ids, days and nets; equal rows in any order have the same.
+    """
+    digest = hashlib.sha256(json.dumps(history.ids.to_pylist()).encode())
+    columns = ((history.offsets, "<i8"), (history.day, "<i4"), (history.net, "<f8"))
+    for values, kind in columns:
+        digest.update(values.astype(kind).tobytes())
+    return {
+        "customers": len(history),
+        "purchase_days": len(history.day),
+        "first": _day(int(history.day.min())),
+        "last": _day(int(history.day.max())),
+        "sha256": digest.hexdigest(),
+    }
+
+
+def _tried(trials: Sequence[Trial]) -> dict[str, Any]:
+    return {
+        "cutoffs": [_day(trial.cutoff) for trial in trials],
+        "days": [trial.days for trial in trials],
+        "metrics": metrics(trials),
+    }
 
 
 def _known(value: Any) -> Any:

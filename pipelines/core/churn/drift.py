@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
+import duckdb
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipelines.core.churn.backtest import MOST_ERROR
 from pipelines.core.churn.heuristic import HORIZON
-from pipelines.core.churn.history import Floats, History, day_number
+from pipelines.core.churn.history import Floats, day_number
 from pipelines.core.churn.numbers import auc, calibration_error, log_losses
 from pipelines.core.clock import business_day
 
@@ -19,6 +21,25 @@ BINS = 10
 #: A population stability index above this is a drift worth a look.
 MOVED = 0.2
 LEAST_SHARE = 1e-4
+
+
+@dataclass(frozen=True)
+class Shift:
+    """By how much one population of scores differs from another."""
+
+    stability_index: float
+    mean_before: float
+    mean_now: float
+
+    @classmethod
+    def between(cls, before: Floats, now: Floats) -> Shift:
+        """The shift from some scores to others, neither of them empty."""
+        return cls(stability(before, now), float(before.mean()), float(now.mean()))
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it is worth a look."""
+        return self.stability_index > MOVED
 
 
 @dataclass(frozen=True)
@@ -52,21 +73,23 @@ def stability(before: Floats, now: Floats) -> float:
 
 
 def matured(
-    scores: pa.Table, history: History, scored_at: datetime, today: int, business_tz: str
+    scores: pa.Table,
+    purchase_days: pa.Table | Path,
+    scored_at: datetime,
+    today: int,
+    business_tz: str,
 ) -> Matured | None:
-    """How the scores of `scored_at` did; None before 90 days are over or where nothing matches."""
+    """How the scores of `scored_at` did; None before 90 days are over or where nothing matches.
+
+    `purchase_days` is `mart_purchase_days`, a table or a Parquet file. Members who are no longer
+    among those who had bought by then, because they were merged, are left out.
+    """
     cutoff = day_number(business_day(scored_at, business_tz))
-    known = scores.filter(pc.is_valid(scores["p_churn_90d"]))
-    if today < cutoff + HORIZON or not len(known):
+    if today < cutoff + HORIZON:
         return None
-    snapshot = history.at(cutoff)
-    ids = history.ids.take(pa.array(snapshot.row))
-    place = pc.index_in(known["member_id"].combine_chunks(), value_set=ids)
-    found = place.is_valid().to_numpy(zero_copy_only=False)
-    if not found.any():
+    said, silent = _outcomes(scores, purchase_days, cutoff)
+    if not len(said):
         return None
-    silent = snapshot.silent_for(HORIZON)[place.drop_null().to_numpy()]
-    said = known["p_churn_90d"].to_numpy()[found]
     return Matured(
         customers=len(said),
         said=float(said.mean()),
@@ -76,6 +99,38 @@ def matured(
         ece=calibration_error(silent, said),
         ece_by_chance=_error_by_chance(said),
     )
+
+
+def _outcomes(
+    scores: pa.Table, purchase_days: pa.Table | Path, cutoff: int
+) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """What was said of members, and who had no purchase day in the 90 days after `cutoff`."""
+    with duckdb.connect() as connection:
+        connection.register("scores", scores)
+        if isinstance(purchase_days, pa.Table):
+            connection.register("purchase_days", purchase_days)
+        else:
+            connection.read_parquet(str(purchase_days)).create_view("purchase_days")
+        found = connection.sql(
+            """
+            select p_churn_90d as said, is_silent as silent
+            from scores
+            join (
+                select member_id, max(purchase_date) <= date '1970-01-01' + $cutoff::integer
+                    as is_silent
+                from purchase_days
+                where purchase_date <= date '1970-01-01' + $cutoff::integer + $horizon::integer
+                    and net_minor > 0
+                group by member_id
+                having min(purchase_date) <= date '1970-01-01' + $cutoff::integer
+            ) using (member_id)
+            where p_churn_90d is not null
+            order by member_id
+            """,
+            params={"cutoff": cutoff, "horizon": HORIZON},
+        ).to_arrow_table()
+    silent = found["silent"].to_numpy().astype(bool)
+    return found["said"].to_numpy(), silent
 
 
 def _error_by_chance(said: Floats) -> float:

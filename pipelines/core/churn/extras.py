@@ -9,7 +9,7 @@ frequency.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
@@ -59,6 +59,12 @@ class Extras:
         """The rows of cut-offs up to the end of day `cutoff`."""
         before = pc.less_equal(self.table[AT].cast(INSTANT), self._instant(cutoff))
         return Extras(self.table.filter(before), self.business_tz)
+
+    def only(self, cutoffs: Sequence[int]) -> Extras:
+        """The rows of these cut-offs."""
+        wanted = pa.array([seen_at(each, self.business_tz) for each in cutoffs], INSTANT)
+        chosen = pc.is_in(self.table[AT].cast(INSTANT), value_set=wanted)
+        return Extras(self.table.filter(chosen), self.business_tz)
 
     def _instant(self, cutoff: int) -> pa.Scalar:
         return pa.scalar(seen_at(cutoff, self.business_tz), INSTANT)

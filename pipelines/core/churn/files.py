@@ -18,6 +18,7 @@ REMEDY = (
 #: An offset or Z at the end of a text says that it is an instant, not a local time.
 OFFSET = "(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
 MAJOR = 100
+PARQUET, MAGIC = (".parquet", ".pq"), b"PAR1"
 #: More is no amount of money, and would not fit a sum to the hundredth.
 MOST = 1e15
 
@@ -64,7 +65,7 @@ def read_history(path: Path, business_tz: str = "UTC") -> History:
 def _rows(connection: duckdb.DuckDBPyConnection, path: Path) -> duckdb.DuckDBPyRelation:
     """The file's rows, each with what could be read of it."""
     try:
-        if path.suffix == ".parquet":
+        if _is_parquet(path):
             file = connection.read_parquet(str(path))
         else:
             file = connection.read_csv(str(path), header=True, all_varchar=True)
@@ -87,6 +88,13 @@ def _rows(connection: duckdb.DuckDBPyConnection, path: Path) -> duckdb.DuckDBPyR
         try_cast(net::varchar as double) as net
         """
     )
+
+
+def _is_parquet(path: Path) -> bool:
+    """Whether the file is called Parquet in any spelling, or begins as Parquet does."""
+    with path.open("rb") as file:
+        begins = file.read(len(MAGIC)) == MAGIC
+    return begins or path.suffix.lower() in PARQUET
 
 
 def _check(rows: duckdb.DuckDBPyRelation, path: Path) -> None:

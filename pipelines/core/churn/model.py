@@ -20,7 +20,7 @@ from pipelines.core.churn.heuristic import EDGES, HORIZON
 from pipelines.core.churn.history import Floats, History, Snapshot
 from pipelines.core.churn.linear import OFFSET
 from pipelines.core.churn.numbers import shift_to
-from pipelines.core.churn.predictions import Predictions
+from pipelines.core.churn.predictions import Predictions, stay
 from pipelines.core.churn.ranker import Ranker
 from pipelines.core.churn.reasons import top_reasons
 from pipelines.core.churn.spend import YEAR, Spend
@@ -56,12 +56,14 @@ class ChurnModel:
         mean = float(expit(features[OFFSET]).mean())
         return shift_to(self.ranker.odds(features), mean) + self.season(cutoff).shift
 
-    def silent(self, history: History, cutoff: int, extras: pa.Table | None = None) -> Floats:
-        """P(no purchase day in the next 90 days) of each buyer at `cutoff`."""
-        features = self.ranker.features(history, history.at(cutoff), extras)
-        odds = self.ranker.odds(features) + self.level(history, cutoff, extras)
-        p: Floats = expit(odds)
-        return p
+    def silent(
+        self, history: History, cutoff: int, extras: pa.Table | None = None, days: int = HORIZON
+    ) -> Floats:
+        """P(no purchase day in the next `days`, which `EDGES` span) of each buyer at `cutoff`."""
+        snapshot = history.at(cutoff)
+        features = self.ranker.features(history, snapshot, extras)
+        p: Floats = expit(self.ranker.odds(features) + self.level(history, cutoff, extras))
+        return p if days == HORIZON else stay(self._survival(snapshot, p), days)
 
     def predict(
         self, history: History, snapshot: Snapshot, extras: pa.Table | None, level: float
@@ -69,11 +71,10 @@ class ChurnModel:
         """What is predicted of each buyer, and why; `level` comes from all of them."""
         features = self.ranker.features(history, snapshot, extras)
         silent = expit(self.ranker.odds(features) + level)
-        shape = self.ranker.btyd.survival(Customers.of(snapshot), EDGES)
         subject = Subject(snapshot, features)
         days = days_ahead(self.ranker.btyd, snapshot, silent, YEAR)
         return Predictions(
-            survival=self.curve.survival(shape, snapshot, silent),
+            survival=self._survival(snapshot, silent),
             net=self.spend.a_year(snapshot, days),
             reasons=top_reasons(
                 self.reading.contributions(subject),
@@ -81,6 +82,11 @@ class ChurnModel:
                 self.reading.facts(subject),
             ),
         )
+
+    def _survival(self, snapshot: Snapshot, silent: Floats) -> Floats:
+        """P(no purchase day within `EDGES`), `silent` at 90 days."""
+        shape = self.ranker.btyd.survival(Customers.of(snapshot), EDGES)
+        return self.curve.survival(shape, snapshot, silent)
 
 
 def days_ahead(btyd: ParetoNBD, snapshot: Snapshot, silent: Floats, horizon: int) -> Floats:

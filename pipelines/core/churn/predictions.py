@@ -13,6 +13,9 @@ from pipelines.core.churn.heuristic import EDGES, HORIZON
 from pipelines.core.churn.history import Floats, Snapshot
 
 MICROSECONDS_AN_HOUR = 3_600_000_000
+#: Beyond this a double does not count in ones.
+MOST_MINOR = 2.0**53
+LEAST_STAY = 1e-300
 INSTANT = pa.timestamp("us", tz="UTC")
 SCHEMA = pa.schema(
     [
@@ -63,7 +66,7 @@ def to_table(
         "expected_next_order_at": _instants(as_of, quantile(survival, 0.5)),
         "expected_next_order_lo": _instants(as_of, quantile(survival, 0.25)),
         "expected_next_order_hi": _instants(as_of, quantile(survival, 0.75)),
-        "predicted_net_365d_minor": pa.array(np.rint(predictions.net).astype(np.int64)),
+        "predicted_net_365d_minor": whole(predictions.net),
         "reasons": predictions.reasons,
         "basis": pa.repeat(pa.scalar(basis), len(ids)),
         "model_version": pa.repeat(pa.scalar(version), len(ids)),
@@ -82,6 +85,26 @@ def quantile(survival: Floats, share: float) -> Floats:
     drop = np.maximum(before - survival[rows, at], 1e-12)
     days = start + (EDGES[at] - start) * (before - (1 - share)) / drop
     return np.where(below.any(1), days, np.nan)
+
+
+def stay(survival: Floats, days: int) -> Floats:
+    """P(no purchase within `days`), which `EDGES` span; the hazard between two is constant."""
+    edges = np.concatenate([[0], EDGES])
+    after = int(np.searchsorted(edges, days))
+    logs = np.log(np.maximum(np.column_stack([np.ones(len(survival)), survival]), LEAST_STAY))
+    if not after:
+        return np.ones(len(survival))
+    share = (days - edges[after - 1]) / (edges[after] - edges[after - 1])
+    p: Floats = np.exp(logs[:, after - 1] + share * (logs[:, after] - logs[:, after - 1]))
+    return p
+
+
+def whole(amounts: Floats) -> pa.Array:
+    """Amounts in whole minor units; what no int64 holds becomes the largest that a double counts.
+
+    No brand sells for that much: a number that wrapped round to a loss would be read as one.
+    """
+    return pa.array(np.rint(np.clip(amounts, -MOST_MINOR, MOST_MINOR)).astype(np.int64))
 
 
 def _instants(as_of: datetime, days: Floats) -> pa.Array:

@@ -34,6 +34,8 @@ from pipelines.core.files import read_json, sha256, write_json, write_text
 FORMAT = 1
 MODEL, WITH_TREES, TREES_ALONE = "model.json", "with_trees.txt", "trees_alone.txt"
 PARTS = (MODEL, WITH_TREES, TREES_ALONE)
+#: What stands for the hazard table where a version is asked for.
+HEURISTIC = "heuristic"
 CARD, PLOT, MANIFEST, CURRENT = "card.json", "calibration.svg", "manifest.json", "current.json"
 
 
@@ -107,12 +109,17 @@ def card_of(root: Path, version: str) -> dict[str, Any]:
 
 
 def use(root: Path, version: str) -> None:
-    """Serve a version from the next score on; the way back is the same call.
+    """Serve a version, or the hazard table as `HEURISTIC`, from the next score on.
+
+    The way back is the same call.
 
     Raises:
         UsageError: there is no such version.
         ModelError: a file of it is missing or not the one that was written.
     """
+    if version == HEURISTIC:
+        (root / CURRENT).unlink(missing_ok=True)
+        return
     load(root, version)
     write_json(root / CURRENT, {"version": version})
 
@@ -133,7 +140,7 @@ def _folder(root: Path, version: str) -> Path:
     known = versions(root)
     if version not in known:
         message = f"no model version {version!r}"
-        remedy = f"one of {', '.join(known)}" if known else "train one with a run first"
+        remedy = f"one of {', '.join([HEURISTIC, *known])}; `huitou model train` makes another"
         raise UsageError(message, remedy)
     return root / version
 

@@ -33,7 +33,7 @@ from pipelines.core.clock import business_day
 from pipelines.core.files import atomic
 
 #: Fewer buyers or days of history than this earn no number.
-LEAST_BUYERS, LEAST_DAYS = 200, 120
+ENOUGH_BUYERS, ENOUGH_DAYS = 200, 120
 HEURISTIC_VERSION = "hazard-table-1"
 #: Customers that the hazard table is counted on, and customers scored at a time.
 TABLE_SAMPLE, BATCH = 500_000, 250_000
@@ -105,7 +105,7 @@ def batches(history: History, scoring: Scoring) -> Iterator[pa.RecordBatch]:
 
 def is_sufficient(history: History, today: int) -> bool:
     """Whether the brand has the buyers and the days of history that a number needs."""
-    return len(history) >= LEAST_BUYERS and today - history.start >= LEAST_DAYS
+    return len(history) >= ENOUGH_BUYERS and today - history.start >= ENOUGH_DAYS
 
 
 def silent_by_table(history: History, cutoff: int) -> Floats:

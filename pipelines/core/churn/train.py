@@ -10,12 +10,14 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.core.churn import registry
-from pipelines.core.churn.backtest import Verdict, backtest, judge
+from pipelines.core.churn.backtest import backtest, learn_as_of, own_cutoff
 from pipelines.core.churn.card import card
+from pipelines.core.churn.drift import Shift
 from pipelines.core.churn.extras import AT, INSTANT, KEY, Extras, seen_at
+from pipelines.core.churn.gate import Verdict, judge
 from pipelines.core.churn.heuristic import HORIZON
 from pipelines.core.churn.history import History, day_number, read_purchase_days
-from pipelines.core.churn.learn import Settings, cutoffs_of, learn, sample_for
+from pipelines.core.churn.learn import Settings, cutoffs_of, sample_for
 from pipelines.core.churn.model import ChurnModel
 from pipelines.core.churn.score import is_sufficient
 from pipelines.core.clock import business_day
@@ -50,15 +52,16 @@ def retrain(
     if not is_sufficient(history, today):
         return Retrained(Verdict(False, "too few buyers or days of history to learn from"))
     history = sample_for(history, today, settings)
-    model = learn(history, today, extras, settings)
+    model = learn_as_of(history, today, extras, settings)
     if model is None:
         return Retrained(Verdict(False, "no past cut-off with enough buyers to learn from"))
     name = registry.served(root)
     served, unread = _served(root, name, settings)
     trials = backtest(history, today, served, extras, settings)
-    verdict = judge(trials)
+    shift = _shift(served, model, history, extras)
+    verdict = judge(trials, shift)
     verdict = replace(verdict, why=verdict.why + unread)
-    made = {**card(model, trials, verdict), "tried_against": name}
+    made = {**card(model, history, trials, verdict, shift), "tried_against": name}
     version = registry.save(model, made, root)
     if verdict.promoted:
         registry.use(root, version)
@@ -73,29 +76,46 @@ def _served(root: Path, name: str | None, settings: Settings) -> tuple[ChurnMode
         return None, f"; not tried against what was served: {error.message}"
 
 
+def _shift(
+    served: ChurnModel | None, model: ChurnModel, history: History, extras: Extras | None
+) -> Shift | None:
+    """From the served version's scores of today's customers to the model's; None without one."""
+    if served is None:
+        return None
+    rows = extras.at(model.cutoff) if extras else None
+    before, now = (each.silent(history, model.cutoff, rows) for each in (served, model))
+    return Shift.between(before, now)
+
+
 def training_entities(
     purchase_days: pa.Table | Path,
     as_of: datetime,
     business_tz: str,
+    root: Path,
     settings: Settings | None = None,
 ) -> pa.Table:
-    """Every row that `retrain` would learn from: `member_id`, `event_timestamp`, and the label.
+    """Every row that `retrain` would read: `member_id`, `event_timestamp`, and the label.
 
-    One row a member and monthly cut-off with a purchase before it; `LABEL` says whether no purchase
-    day came in the 90 days after, null for the rows of `as_of` itself. Joined point in time with
-    the feature log and without the label, it is the table of `Extras`.
+    One row a member and monthly cut-off with a purchase before it, those of `as_of` and, if the
+    version served below `root` is tried at its own cut-off, those of that too. `LABEL` says whether
+    no purchase day came in the 90 days after, null where they are not over. Joined point in time
+    with the feature log and without the label, it is the table of `Extras`.
     """
+    settings = settings or Settings()
     history, today = _read(purchase_days, as_of, business_tz)
-    sample = sample_for(history, today, settings or Settings())
+    sample = sample_for(history, today, settings)
+    served, _ = _served(root, registry.served(root), settings)
+    own = own_cutoff(served, today)
+    days = [day for day in (today, own) if day is not None]
     parts = []
-    for cutoff in (today, *cutoffs_of(sample, today)):
+    for cutoff in dict.fromkeys(c for day in days for c in (day, *cutoffs_of(sample, day))):
         snapshot = sample.at(cutoff)
         instant = pa.scalar(seen_at(cutoff, business_tz), INSTANT)
         silent = pa.array(snapshot.silent_for(HORIZON))
         columns = {
             KEY: sample.ids.take(pa.array(snapshot.row)),
             AT: pa.repeat(instant, len(snapshot.row)),
-            LABEL: silent if cutoff < today else pa.nulls(len(silent), pa.bool_()),
+            LABEL: silent if cutoff <= today - HORIZON else pa.nulls(len(silent), pa.bool_()),
         }
         parts.append(pa.table(columns))
     return pa.concat_tables(parts)

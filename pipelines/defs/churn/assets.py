@@ -1,11 +1,15 @@
 """The churn model, learnt now and then, and what it says of every member each night."""
 
 import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import dagster as dg
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines.core.churn import registry
 from pipelines.core.churn.card import calibration_plot
@@ -18,6 +22,7 @@ from pipelines.core.home import Brand
 from pipelines.defs.churn.drift import check_specs, drift
 from pipelines.defs.features.assets import CATALOG
 from pipelines.defs.run import DAYS, OWNERS, BrandResource, Instants, config_of, instants
+from pipelines.online.access.erasures import Erasures, erasures_path, forget_erased
 from pipelines.online.feast_repo import apply
 from pipelines.online.training import save, training_set
 
@@ -48,12 +53,13 @@ SCORES = dg.AssetKey(["scores", "member_risk"])
 def member_risk(context: dg.AssetExecutionContext, huitou: BrandResource) -> dg.MaterializeResult:
     """One row per member with a purchase: chance of no purchase day in the next 90 days."""
     brand, moment = huitou.brand, instants(context, huitou.brand)
-    purchases, scoring = _query(brand, PURCHASE_DAYS), _scoring(brand, moment)
-    path = brand.scores / "member_risk.parquet"
-    members = write_scores(purchases, path, scoring)
+    scoring, path = _scoring(brand, moment), brand.scores / "member_risk.parquet"
+    with _purchase_days(brand) as purchases:
+        members = write_scores(purchases, path, scoring)
+        checks = drift(brand, moment, purchases, path)
     return dg.MaterializeResult(
         metadata={"dagster/row_count": members, "model_version": scoring.version},
-        check_results=drift(brand, moment, purchases, path),
+        check_results=checks,
     )
 
 
@@ -70,8 +76,7 @@ def member_risk(context: dg.AssetExecutionContext, huitou: BrandResource) -> dg.
 def churn_model(context: dg.AssetExecutionContext, huitou: BrandResource) -> dg.MaterializeResult:
     """A version of the churn model, tried on past cut-offs; served only if it is no worse there."""
     brand, moment = huitou.brand, instants(context, huitou.brand)
-    zone, purchases = config_of(brand).business_tz, _query(brand, PURCHASE_DAYS)
-    agreed = purchases.join(_query(brand, NO_PROFILING), "member_id", join_type="left anti")
+    zone, agreed = config_of(brand).business_tz, _agreed(brand)
     extras = _log_as_known(brand, agreed, moment)
     made = retrain(agreed, moment.as_of, zone, brand.models, extras)
     return dg.MaterializeResult(
@@ -90,6 +95,29 @@ def _picture(made: Retrained) -> str:
     bins = made.card.get("backtest", {}).get("calibration", [])
     svg = base64.b64encode(calibration_plot(bins).encode()).decode()
     return f"![said against came](data:image/svg+xml;base64,{svg})" if bins else ""
+
+
+@contextmanager
+def _purchase_days(brand: Brand) -> Iterator[Path]:
+    """The purchase days as a file that is gone afterwards: millions are read in parts, twice."""
+    path = brand.scores / ".purchase_days.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with duckdb.connect(str(brand.warehouse), read_only=True) as warehouse:
+            warehouse.execute("set preserve_insertion_order = false")
+            warehouse.sql(PURCHASE_DAYS).write_parquet(str(path))
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _agreed(brand: Brand) -> pa.Table:
+    """The purchase days of members who agree to profiling and were not erased."""
+    purchases = _query(brand, PURCHASE_DAYS)
+    agreed = purchases.join(_query(brand, NO_PROFILING), "member_id", join_type="left anti")
+    erased = Erasures.load(erasures_path(brand)).among(agreed["member_id"].unique().to_pylist())
+    gone = pc.is_in(agreed["member_id"], value_set=pa.array(erased, pa.string()))
+    return agreed.filter(pc.invert(gone))
 
 
 def _query(brand: Brand, query: str) -> pa.Table:
@@ -117,10 +145,11 @@ def _log_as_known(brand: Brand, purchases: pa.Table, moment: Instants) -> Extras
     None while the log is empty: the model then learns from purchases alone.
     """
     zone = config_of(brand).business_tz
-    entities = training_entities(purchases, moment.as_of, zone)
+    entities = training_entities(purchases, moment.as_of, zone, brand.models)
     if not len(entities) or FeatureLog(brand.log).latest() is None:
         return None
     apply(brand)
     rows = training_set(brand, SERVICE, entities)
-    save(rows, brand.models / "training" / f"{moment.snapshot_id}.parquet")
+    save(rows, brand.training_sets / f"{moment.snapshot_id}.parquet")
+    forget_erased(brand)  # who was erased while the rows were being joined
     return Extras(rows.drop([LABEL]), zone)

@@ -5,7 +5,7 @@ These checks warn and block nothing: a brand may well have changed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipelines.core.churn.drift import MOVED, Matured, matured, stability
+from pipelines.core.churn.drift import MOVED, Matured, Shift, matured
 from pipelines.core.churn.heuristic import HORIZON
-from pipelines.core.churn.history import Floats, day_number, read_purchase_days
+from pipelines.core.churn.history import Floats, day_number
 from pipelines.core.clock import business_day
 from pipelines.core.feature_log import FeatureLog, Watermark
 from pipelines.core.home import Brand
@@ -39,40 +39,48 @@ def check_specs(scores: dg.AssetKey) -> list[dg.AssetCheckSpec]:
 
 
 def drift(
-    brand: Brand, moment: Instants, purchases: pa.Table, scores: Path
+    brand: Brand, moment: Instants, purchases: Path, scores: Path
 ) -> list[dg.AssetCheckResult]:
-    """The results of both checks; passed where the log holds no scores that old."""
-    said = pq.read_table(scores, columns=["p_churn_90d"])["p_churn_90d"].drop_null().to_numpy()
-    before = _remembered(brand, moment, APART)["p_churn_90d"].drop_null().to_numpy()
-    return [_stable(before, said), _calibrated(_judged(brand, moment, purchases))]
+    """The results of both checks; passed where the log holds no scores that old.
+
+    `purchases` is `mart_purchase_days` as a file, `scores` what was written tonight.
+    """
+    return [_stable(brand, moment, scores), _calibrated(_judged(brand, moment, purchases))]
 
 
-def _remembered(brand: Brand, moment: Instants, days: int) -> pa.Table:
-    """The scores that held so many days ago, as known then or since."""
+def _remembered(brand: Brand, moment: Instants, days: int, columns: Sequence[str]) -> pa.Table:
+    """These columns of the scores that held so many days ago, as known then or since."""
     mark = Watermark.of(moment.as_of - timedelta(days=days), moment.known_at)
-    columns = ["member_id", "p_churn_90d", "scored_at"]
-    return FeatureLog(brand.log).state(VIEW, mark, columns=columns).read_all()
+    keys = VIEW.join_keys
+    reader = FeatureLog(brand.log).state(VIEW, mark, columns=[*keys, *columns])
+    kept = [batch.select(columns) for batch in reader]
+    return pa.Table.from_batches(kept, pa.schema([reader.schema.field(name) for name in columns]))
 
 
-def _judged(brand: Brand, moment: Instants, purchases: pa.Table) -> Matured | None:
+def _judged(brand: Brand, moment: Instants, purchases: Path) -> Matured | None:
     """The newest scores whose 90 days are over, against what came."""
-    scores = _remembered(brand, moment, HORIZON)
+    scores = _remembered(brand, moment, HORIZON, ["member_id", "p_churn_90d", "scored_at"])
     scored_at = pc.max(scores["scored_at"])
     if not scored_at.is_valid:
         return None
     zone = config_of(brand).business_tz
     today = day_number(business_day(moment.as_of, zone))
-    history = read_purchase_days(purchases, today)
     of_that_night = scores.filter(pc.equal(scores["scored_at"], scored_at))
-    return matured(of_that_night, history, scored_at.as_py(), today, zone)
+    return matured(of_that_night, purchases, scored_at.as_py(), today, zone)
 
 
-def _stable(before: Floats, said: Floats) -> dg.AssetCheckResult:
-    if not len(before) or not len(said):
+def _stable(brand: Brand, moment: Instants, scores: Path) -> dg.AssetCheckResult:
+    before = _numbers(_remembered(brand, moment, APART, ["p_churn_90d"]))
+    now = _numbers(pq.read_table(scores, columns=["p_churn_90d"]))
+    if not len(before) or not len(now):
         return _unknown(STABLE, APART)
-    index = stability(before, said)
-    found = {"stability_index": index, "mean_before": before.mean(), "mean_now": said.mean()}
-    return _result(STABLE, index <= MOVED, found)
+    shift = Shift.between(before, now)
+    return _result(STABLE, not shift.is_large, vars(shift))
+
+
+def _numbers(scores: pa.Table) -> Floats:
+    numbers: Floats = scores["p_churn_90d"].drop_null().to_numpy()
+    return numbers
 
 
 def _calibrated(found: Matured | None) -> dg.AssetCheckResult:

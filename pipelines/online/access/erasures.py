@@ -1,7 +1,8 @@
 """Members who asked to be erased: from the moment they are listed, nothing of theirs is served.
 
 `<brand>/access/erased.txt` holds one line a member: the SHA-256 of its id, so that the list itself
-names nobody. Whatever the stores still hold, the gateway answers `erased`.
+names nobody. Whatever the stores still hold, the gateway answers `erased`. Their rows leave the
+training sets that are kept beside the models.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from pipelines.core.errors import UsageError
 from pipelines.core.home import Brand
 from pipelines.online.access.files import alone, write_private
+from pipelines.online.training_sets import forget
 
 
 def erasures_path(brand: Brand) -> Path:
@@ -44,19 +46,35 @@ class Erasures:
     def __contains__(self, member_id: str) -> bool:
         return bool(self._digests) and digest(member_id) in self._digests
 
+    def among(self, member_ids: Iterable[str]) -> list[str]:
+        """Those of the members who are on the list."""
+        return [member_id for member_id in member_ids if member_id in self]
+
     def __len__(self) -> int:
         return len(self._digests)
 
 
 def erase_online(brand: Brand, member_ids: Iterable[str]) -> int:
-    """List members as erased; how many were not listed before. Gateways follow within seconds."""
+    """List members as erased; how many were not listed before. Gateways follow within seconds.
+
+    Then their rows are dropped from the kept training sets. Called again, it does what a call that
+    was broken off left undone.
+    """
     path = erasures_path(brand)
     with alone(path):
         known = _read(path) if path.exists() else []
         new = sorted({digest(member_id) for member_id in member_ids} - set(known))
         if new:
             write_private(path, "".join(f"{line}\n" for line in [*known, *new]))
+    forget_erased(brand)
     return len(new)
+
+
+def forget_erased(brand: Brand) -> int:
+    """Drop the rows of all listed members from the kept training sets; how many rows."""
+    path = erasures_path(brand)
+    with alone(path):  # two that rewrite a set at once could each restore whom the other dropped
+        return forget(brand.training_sets, Erasures.load(path).among)
 
 
 def _read(path: Path) -> list[str]:

@@ -43,8 +43,9 @@ def test_instants_are_cut_into_the_business_zones_days(tmp_path: Path) -> None:
     assert (history.day - DAY).tolist() == [0, 1, 0]
 
 
-def test_parquet_of_typed_columns_reads_the_same(tmp_path: Path) -> None:
-    path = tmp_path / "history.parquet"
+@pytest.mark.parametrize("name", ["h.parquet", "h.PARQUET", "h.pq", "h"])
+def test_parquet_of_typed_columns_reads_the_same(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
     at = pa.array([datetime(2025, 3, 1, 20, tzinfo=UTC)], pa.timestamp("us", tz="UTC"))
     pq.write_table(
         pa.table({"net": [3.5], "purchased_at": at, "customer_id": [17], "other": [1]}), path
@@ -71,6 +72,13 @@ def test_a_bad_file_gives_one_clear_error(tmp_path: Path, text: str, words: str)
     with pytest.raises(UsageError, match=words) as error:
         read_history(written(tmp_path, text))
     assert "customer_id, purchased_at" in error.value.remedy
+
+
+@pytest.mark.parametrize("name", ["h.parquet", "h.PQ"])
+def test_parquet_that_is_none_says_so(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(HEADER, encoding="utf-8")
+    with pytest.raises(UsageError, match=f"cannot read {name}"):
+        read_history(tmp_path / name)
 
 
 def test_a_missing_file_gives_one_clear_error(tmp_path: Path) -> None:

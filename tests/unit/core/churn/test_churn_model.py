@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from scipy.special import expit
 
+from pipelines.core.churn import backtest as trials
 from pipelines.core.churn import registry
-from pipelines.core.churn.backtest import Verdict
+from pipelines.core.churn.backtest import CANDIDATE, SERVED, TABLE, backtest
+from pipelines.core.churn.card import data
 from pipelines.core.churn.extras import AT, INSTANT, KEY, Extras, Known, seen_at
-from pipelines.core.churn.history import History
+from pipelines.core.churn.gate import Verdict
+from pipelines.core.churn.history import Floats, History, read_purchase_days
 from pipelines.core.churn.learn import Settings, learn
 from pipelines.core.churn.model import ChurnModel
-from pipelines.core.churn.numbers import auc, log_losses
+from pipelines.core.churn.numbers import auc, log_losses, logit
 from pipelines.core.churn.reasons import Reason
 from pipelines.core.churn.registry import ModelError
 from pipelines.core.churn.score import score, silent_by_table
@@ -120,6 +126,11 @@ def test_the_same_model_is_the_same_version_and_versions_are_taken_back(
     registry.use(tmp_path, first)
     registry.use(tmp_path, second)
     assert registry.served(tmp_path) == second
+    for _ in range(2):
+        registry.use(tmp_path, registry.HEURISTIC)
+        assert registry.served(tmp_path) is None
+    registry.use(tmp_path, first)
+    assert registry.served(tmp_path) == first
 
 
 @pytest.mark.parametrize("name", [registry.MODEL, registry.WITH_TREES, registry.CARD])
@@ -169,6 +180,7 @@ def test_a_version_that_nobody_made_is_refused(tmp_path: Path, model: ChurnModel
     with pytest.raises(UsageError) as caught:
         registry.use(tmp_path, "../elsewhere")
     assert version in caught.value.remedy
+    assert registry.HEURISTIC in caught.value.remedy
 
 
 def test_a_retraining_that_holds_up_serves_and_its_card_says_what_it_rests_on(
@@ -182,10 +194,110 @@ def test_a_retraining_that_holds_up_serves_and_its_card_says_what_it_rests_on(
     assert card["cutoffs"][0] == day_of(TODAY - 90).isoformat()
     assert set(card["backtest"]["metrics"]) == {"all", "one_time", "repeat"}
     assert card["verdict"]["why"] == made.verdict.why
+    assert card["drift"] is None
+    assert card["data"] == data(history.until(TODAY))
     again = retrain(purchase_days(history), AS_OF, TZ, tmp_path, settings=SETTINGS)
     assert again.version == made.version
-    assert "too young to be tried" in again.verdict.why
+    assert "nothing yet tells it from the served version" in again.verdict.why
+    assert again.card["drift"]["stability_index"] == 0.0
+    assert again.card["drift"]["mean_before"] == again.card["drift"]["mean_now"]
     assert json.loads(json.dumps(again.card)) == again.card
+
+
+def test_the_card_counts_what_was_learnt_from_and_hashes_it_whatever_the_order() -> None:
+    history = history_of({"a": [3, 1], "b": [7]}, net=500.0)
+    found = data(history)
+    assert (found["customers"], found["purchase_days"]) == (2, 3)
+    assert (found["first"], found["last"]) == (
+        day_of(START + 1).isoformat(),
+        day_of(START + 7).isoformat(),
+    )
+    table = purchase_days(history)
+    backwards = read_purchase_days(table.take(pa.array([2, 1, 0])), START + 7)
+    assert data(backwards)["sha256"] == found["sha256"]
+    for other in (
+        history_of({"a": [3, 1], "c": [7]}, net=500.0),
+        history_of({"a": [3, 2], "b": [7]}, net=500.0),
+        history_of({"a": [3, 1], "b": [7]}, net=501.0),
+        history_of({"a": [3], "b": [1, 7]}, net=500.0),
+    ):
+        assert data(other)["sha256"] != found["sha256"]
+
+
+def test_a_version_served_for_a_month_is_tried_on_that_month_against_its_own_recipe(
+    history: History,
+) -> None:
+    served = learn(history.until(TODAY - 31), TODAY - 31, settings=SETTINGS)
+    until_today = history.until(TODAY)
+    tried = backtest(until_today, TODAY, served, settings=SETTINGS)
+    assert [(set(t.said), t.days) for t in tried] == [
+        ({CANDIDATE, TABLE}, 90),
+        ({CANDIDATE, TABLE}, 90),
+        ({CANDIDATE, TABLE}, 90),
+        ({CANDIDATE, SERVED}, 31),
+    ]
+    own = tried[-1]
+    assert own.cutoff == TODAY - 31
+    gap = history.at(TODAY - 31).gap
+    np.testing.assert_array_equal(own.silent, (gap == 0) | (gap > 31))
+    np.testing.assert_array_equal(own.said[CANDIDATE], own.said[SERVED])
+    assert own.said[SERVED].mean() == pytest.approx(own.silent.mean(), abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("age", "days"), [(6, []), (7, [7]), (89, [89]), (90, [90]), (125, [90, 90])]
+)
+def test_a_served_version_is_tried_only_on_days_that_it_had_not_seen(
+    history: History, model: ChurnModel, age: int, days: list[int]
+) -> None:
+    served = replace(model, cutoff=TODAY - age)
+    tried = backtest(history.until(TODAY), TODAY, served, settings=SETTINGS)
+    assert [t.days for t in tried if SERVED in t.said] == days
+    assert all(t.cutoff >= served.cutoff for t in tried if SERVED in t.said)
+
+
+class Blurred(ChurnModel):
+    """A model that lost some of its sight, and keeps its level."""
+
+    def silent(
+        self, history: History, cutoff: int, extras: pa.Table | None = None, days: int = 90
+    ) -> Floats:
+        p = super().silent(history, cutoff, extras, days)
+        return expit(logit(p) + np.random.default_rng(1).normal(0, 0.4, len(p)))
+
+
+def test_a_release_that_learns_worse_is_held_back_by_the_month_since(
+    tmp_path: Path, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days, month_ago = purchase_days(history), AS_OF - timedelta(days=31)
+    served = retrain(days, month_ago, TZ, tmp_path, settings=SETTINGS).version
+    assert registry.served(tmp_path) == served
+
+    def worse(*given: Any) -> ChurnModel | None:
+        learnt = learn(*given)
+        return learnt and Blurred(**vars(learnt))
+
+    monkeypatch.setattr(trials, "learn", worse)
+    made = retrain(days, AS_OF, TZ, tmp_path, settings=SETTINGS)
+    assert "worse than the served version's on the 31 days" in made.verdict.why
+    assert registry.served(tmp_path) == served
+    monkeypatch.undo()
+    mended = retrain(days, AS_OF, TZ, tmp_path, settings=SETTINGS)
+    assert mended.verdict.promoted, mended.verdict.why
+    assert mended.card["against_served"]["days"] == [31]
+
+
+def test_what_is_served_does_not_change_what_is_learnt(history: History) -> None:
+    """The log's rows at the served version's own cut-offs are for its trial alone."""
+    cutoffs = [TODAY - 90 - 30 * k for k in range(8)]
+    own = told(history, [TODAY, *cutoffs])
+    both = told(history, [TODAY, *cutoffs, TODAY - 31, *[c - 31 for c in cutoffs]])
+    until_today = history.until(TODAY)
+    first, second = (trials.learn_as_of(until_today, TODAY, e, SETTINGS) for e in (own, both))
+    assert first is not None
+    assert second is not None
+    assert first.ranker.encoder == second.ranker.encoder
+    assert first.ranker.trees_alone.text == second.ranker.trees_alone.text
 
 
 @pytest.mark.parametrize(
@@ -229,10 +341,10 @@ def test_odd_histories_are_learnt_from_without_an_exception(
     assert ((churn.to_numpy() > 0) & (churn.to_numpy() < 1)).all()
 
 
-def test_entities_are_every_buyer_at_every_cutoff_with_what_came() -> None:
+def test_entities_are_every_buyer_at_every_cutoff_with_what_came(tmp_path: Path) -> None:
     """At the cut-off 90 days before, `a` and `b` have bought, and `a` comes back in time."""
     table = purchase_days(history_of({"a": [290, 330], "b": [291], "new": [390]}))
-    rows = training_entities(table, AS_OF, TZ, SETTINGS).to_pylist()
+    rows = training_entities(table, AS_OF, TZ, tmp_path, SETTINGS).to_pylist()
     at = {cutoff: seen_at(cutoff, TZ) for cutoff in (TODAY, TODAY - 90)}
     assert [(r[KEY], r[AT], r[LABEL]) for r in rows if r[AT] in at.values()] == [
         *((name, at[TODAY], None) for name in ("a", "b", "new")),
@@ -240,6 +352,22 @@ def test_entities_are_every_buyer_at_every_cutoff_with_what_came() -> None:
         ("b", at[TODAY - 90], True),
     ]
     assert seen_at(TODAY, TZ) == AS_OF - timedelta(microseconds=1)
+
+
+def test_entities_are_also_of_the_cutoffs_that_a_young_served_version_is_tried_at(
+    tmp_path: Path, history: History
+) -> None:
+    learnt = learn(history.until(TODAY - 31), TODAY - 31, settings=SETTINGS)
+    assert learnt is not None
+    days = purchase_days(history)
+    alone = training_entities(days, AS_OF, TZ, tmp_path, SETTINGS)
+    registry.use(tmp_path, registry.save(learnt, {}, tmp_path))
+    rows = training_entities(days, AS_OF, TZ, tmp_path, SETTINGS)
+    more = set(rows[AT].unique().to_pylist()) - set(alone[AT].unique().to_pylist())
+    assert more == {seen_at(c, TZ) for c in (learnt.cutoff, *learnt.cutoffs)}
+    own = rows.filter(pc.equal(rows[AT], pa.scalar(seen_at(TODAY - 31, TZ), INSTANT)))
+    assert len(own) == len(history.at(TODAY - 31).row)
+    assert own[LABEL].null_count == len(own)  # their 90 days are not over
 
 
 def told(history: History, cutoffs: list[int], liar: bool = False) -> Extras:

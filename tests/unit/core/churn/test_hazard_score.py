@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pipelines.core.churn import heuristic
 from pipelines.core.churn.heuristic import EDGES
 from pipelines.core.churn.history import day_number, read_purchase_days
-from pipelines.core.churn.predictions import SCHEMA, quantile
+from pipelines.core.churn.predictions import SCHEMA, quantile, stay, whole
 from pipelines.core.churn.reasons import Reason
 from pipelines.core.churn.score import score
 
@@ -183,6 +183,21 @@ def test_quantile_is_interpolated_between_edges() -> None:
     # S falls from 0.9 at day 10 to 0.6 at day 14: S = 0.75 halfway, at 12 days
     assert quantile(survival, 0.25).tolist() == [12.0]
     assert np.isnan(quantile(survival, 0.75)).all()
+
+
+def test_survival_between_edges_falls_at_a_constant_hazard() -> None:
+    survival = np.full((1, len(EDGES)), 0.5)
+    survival[0, EDGES == 1], survival[0, EDGES == 30], survival[0, EDGES == 35] = 0.9, 0.8, 0.6
+    assert stay(survival, 0).tolist() == [1.0]
+    assert stay(survival, 1) == pytest.approx(0.9)
+    assert stay(survival, 30) == pytest.approx(0.8)
+    # two of the five days from 30 to 35: 0.8 × (0.6 / 0.8)^(2/5)
+    assert stay(survival, 32) == pytest.approx(0.8 * 0.75**0.4)
+
+
+def test_amounts_beyond_all_whole_numbers_stop_at_the_largest() -> None:
+    most = 2**53
+    assert whole(np.array([1.5, 1e19, -1e19, np.inf])).to_pylist() == [2, most, -most, most]
 
 
 @settings(max_examples=20, deadline=None)
