@@ -13,7 +13,8 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.core.home import DBT_PROJECT
+from pipelines.core.home import DBT_PROJECT, Brand
+from pipelines.online.access.erasures import erase_online
 
 Huitou = Callable[..., subprocess.CompletedProcess[str]]
 pytestmark = pytest.mark.e2e
@@ -114,14 +115,27 @@ def test_a_broken_file_is_named_and_what_was_served_stays_served(
         shutil.rmtree(broken)
 
 
+def others(brand: Path, shown: str) -> list[str]:
+    """Two buyers who agree to profiling, other than the one who is shown."""
+    query = """
+        select distinct member_id from marts.mart_purchase_days
+        join marts.mart_member_contact using (member_id)
+        where consent_profiling and member_id <> $shown order by member_id limit 2
+    """
+    with duckdb.connect(str(brand / "warehouse.duckdb"), read_only=True) as warehouse:
+        return [row[0] for row in warehouse.sql(query, params={"shown": shown}).fetchall()]
+
+
 def test_a_model_is_trained_tried_and_used_and_says_why(
     huitou: Huitou, brand: Path, demo: str
 ) -> None:
     day = last_night(brand).isoformat()
+    before, during = others(brand, shown_member(demo))
+    erase_online(Brand(brand), [before])
 
     trained = huitou("model", "train", "--brand", "demo", "--as-of", day).stdout
 
-    assert "no past cut-off to try the model on: the hazard table stays" in trained
+    assert "no past cut-off to try the model on: what is served stays" in trained
     (version,) = [path.parent.name for path in (brand / "models").glob("*/manifest.json")]
     (story,) = (brand / "models" / "training").glob("*.json")
     told = json.loads(story.read_text(encoding="utf-8"))
@@ -132,7 +146,10 @@ def test_a_model_is_trained_tried_and_used_and_says_why(
     with duckdb.connect(str(brand / "warehouse.duckdb"), read_only=True) as warehouse:
         agreed = {row[0] for row in warehouse.sql(f"{buyers} except {withdrew}").fetchall()}
     learnt_from = pq.read_table(story.with_suffix(""))["member_id"].to_pylist()
-    assert set(learnt_from) == agreed
+    assert set(learnt_from) == agreed - {before}
+    erase_online(Brand(brand), [during])
+    left = pq.read_table(story.with_suffix(""))["member_id"].to_pylist()
+    assert set(left) == agreed - {before, during}
     huitou("model", "use", version, "--brand", "demo")
     huitou("run", "--brand", "demo", "--as-of", day)
     ask = ("--brand", "demo", "--service", "coupon_engine_v1", "--now", "as-of", "--json")
@@ -142,6 +159,13 @@ def test_a_model_is_trained_tried_and_used_and_says_why(
     assert 0 < risk["p_churn_90d"] < 1
     assert risk["churn_band"] in {"high", "mid", "low"}
     assert risk["reasons"]
+    assert not (brand / "scores" / ".purchase_days.parquet").exists()
+    used = [line.split()[:2] for line in huitou("model", "list").stdout.splitlines()]
+    assert ["→", version] in used
+    back = huitou("model", "use", "heuristic", "--brand", "demo").stdout
+    assert back == "heuristic scores from the next run on\n"
+    used = [line.split()[:2] for line in huitou("model", "list").stdout.splitlines()]
+    assert ["→", "heuristic"] in used
 
 
 @pytest.mark.parametrize(
