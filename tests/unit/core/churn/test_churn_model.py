@@ -195,7 +195,7 @@ def test_a_retraining_that_holds_up_serves_and_its_card_says_what_it_rests_on(
     assert set(card["backtest"]["metrics"]) == {"all", "one_time", "repeat"}
     assert card["verdict"]["why"] == made.verdict.why
     assert card["drift"] is None
-    assert card["data"] == data(history.until(TODAY))
+    assert card["data"] == data(read_purchase_days(purchase_days(history), TODAY))
     again = retrain(purchase_days(history), AS_OF, TZ, tmp_path, settings=SETTINGS)
     assert again.version == made.version
     assert "nothing yet tells it from the served version" in again.verdict.why
