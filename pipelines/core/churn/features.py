@@ -30,6 +30,10 @@ class Features:
     def __getitem__(self, name: str) -> Floats:
         return self.columns[name]
 
+    def of(self, rows: npt.NDArray[np.bool_]) -> Features:
+        """The features of some of the customers."""
+        return Features({name: values[rows] for name, values in self.columns.items()})
+
     def matrix(self, names: tuple[str, ...]) -> npt.NDArray[np.float32]:
         """The named columns side by side."""
         return np.column_stack([self.columns[name].astype(np.float32) for name in names])

@@ -22,11 +22,11 @@ RATIOS = np.array([0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0])
 #: Purchase days from which a cycle is the customer's own.
 OWN_CYCLE = 4
 CYCLE_DAYS, CYCLE_RANGE = 45.0, (7.0, 180.0)
-#: Earlier cut-offs counted, a month apart, the newest first.
-CUTOFFS, STEP = 12, 30
+#: Days between cut-offs that are looked back to, and how many of them the table counts.
+STEP, TABLE_CUTOFFS = 30, 12
 #: Weight, in members, of the wider group that a thin cell leans on.
 PRIOR = 20.0
-YEAR = 365
+DAYS_A_YEAR = 365
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def brand_cycle(snapshot: Snapshot) -> float:
 
 def cutoffs_before(history: History, as_of: int) -> tuple[int, ...]:
     """Earlier cut-offs whose 90 days are over, newest first, while the history had begun."""
-    wanted = [as_of - HORIZON - STEP * k for k in range(CUTOFFS)]
+    wanted = [as_of - HORIZON - STEP * k for k in range(TABLE_CUTOFFS)]
     return tuple(cutoff for cutoff in wanted if cutoff > history.start + STEP / 2)
 
 
@@ -161,9 +161,9 @@ def _days_next_year(history: History, as_of: int, cutoffs: tuple[int, ...], cell
     if not cutoffs:
         return quarter
     oldest = history.at(cutoffs[-1])
-    reach = min(as_of - cutoffs[-1], YEAR)
+    reach = min(as_of - cutoffs[-1], DAYS_A_YEAR)
     first = history.days_within(oldest, HORIZON).sum()
     longer = history.days_within(oldest, reach).sum()
     stretch = longer / first if first else 1.0
-    quarter *= stretch * YEAR / reach
+    quarter *= stretch * DAYS_A_YEAR / reach
     return quarter

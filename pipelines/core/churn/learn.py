@@ -14,27 +14,28 @@ import numpy.typing as npt
 import pyarrow as pa
 from scipy.special import expit
 
-from pipelines.core.churn import btyd, explain, linear, perturb, season, spend
+from pipelines.core.churn import btyd, explain, perturb, season, spend
 from pipelines.core.churn.btyd import Customers, ParetoNBD
+from pipelines.core.churn.crossfit import Evidence
 from pipelines.core.churn.curve import Curve, Tally
 from pipelines.core.churn.explain import Reading, Subject
 from pipelines.core.churn.extras import PREFIX, Encoder, Extras
 from pipelines.core.churn.features import Features, features_of
-from pipelines.core.churn.heuristic import EDGES, HORIZON, brand_cycle
+from pipelines.core.churn.heuristic import DAYS_A_YEAR, EDGES, HORIZON, STEP, brand_cycle
 from pipelines.core.churn.history import Floats, History, Snapshot
 from pipelines.core.churn.linear import OFFSET
 from pipelines.core.churn.model import ChurnModel, days_ahead
-from pipelines.core.churn.numbers import logit, shift_to
+from pipelines.core.churn.numbers import levelled, shift_to
 from pipelines.core.churn.ranker import Ranker
 from pipelines.core.churn.reasons import LEAST
-from pipelines.core.churn.spend import YEAR, Spend
-from pipelines.core.churn.trees import Lesson
+from pipelines.core.churn.spend import Spend
 
-STEP, CUTOFFS = 30, 24
+#: Cut-offs learnt from, at most.
+MOST_CUTOFFS = 24
 #: Windows of monthly cut-offs overlap: a row counts for as much as is its own.
 WEIGHT = STEP / HORIZON
 #: Days of history before the first cut-off, and buyers a cut-off needs to be learnt from.
-WARM_UP, LEAST_BUYERS = 15, 50
+WARM_UP, BUYERS_TO_LEARN = 15, 50
 #: Buyers that make a past cut-off's level worth knowing, and what it leans on the model.
 LEVEL_BUYERS, LEVEL_LEAN = 200, 4.0
 CURVE_SAMPLE, READING_SAMPLE, TEST_SAMPLE = 5_000, 50_000, 4_000
@@ -62,19 +63,14 @@ class Past:
     features: Features
     silent: npt.NDArray[np.bool_]
 
-    @property
-    def rate(self) -> float:
-        """The share of the silent, kept off 0 and 1."""
-        return float((self.silent.sum() + 0.5) / (len(self.silent) + 1))
-
     def levelled(self, odds: Floats) -> Floats:
         """`odds` moved to the level that was observed."""
-        return odds + shift_to(odds, self.rate)
+        return levelled(odds, self.silent)
 
 
 def cutoffs_of(history: History, today: int) -> tuple[int, ...]:
     """The monthly cut-offs that a model trained at the end of `today` learns from, newest first."""
-    wanted = (today - HORIZON - STEP * k for k in range(CUTOFFS))
+    wanted = (today - HORIZON - STEP * k for k in range(MOST_CUTOFFS))
     return tuple(cutoff for cutoff in wanted if cutoff >= history.start + WARM_UP)
 
 
@@ -113,7 +109,7 @@ def look_back(
     fitted: ParetoNBD | None = None
     for cutoff in reversed(cutoffs):
         snapshot = history.at(cutoff)
-        if len(snapshot.row) < LEAST_BUYERS:
+        if len(snapshot.row) < BUYERS_TO_LEARN:
             continue
         fitted = btyd.fit(snapshot, fitted)
         ids = history.ids.take(pa.array(snapshot.row))
@@ -135,24 +131,19 @@ def sample_for(history: History, today: int, settings: Settings) -> History:
 
 
 def _ranker(past: Sequence[Past], now: Snapshot, encoder: Encoder, threads: int) -> Ranker:
-    parts = [each.features for each in past]
-    correction = linear.fit(parts, [each.silent for each in past], WEIGHT)
-    names = tuple(parts[0].columns)
-    lesson = Lesson(
-        np.concatenate([part.matrix(names) for part in parts]),
-        names,
-        np.concatenate([each.silent for each in past]),
-        np.concatenate([each.snapshot.row for each in past]),
+    evidence = Evidence(
+        [each.features for each in past],
+        [each.silent for each in past],
+        [each.snapshot.row for each in past],
         WEIGHT,
         threads,
     )
-    corrected = [each.levelled(correction.log_odds(each.features)) for each in past]
-    flat = [np.full(len(each.silent), float(logit(each.rate))) for each in past]
+    readings = evidence.readings()
     return Ranker(
         btyd=btyd.fit(now, past[0].btyd),
-        correction=correction,
-        with_trees=lesson.fit(np.concatenate(corrected)),
-        trees_alone=lesson.fit(np.concatenate(flat)),
+        correction=readings.correction,
+        with_trees=readings.with_trees,
+        trees_alone=readings.trees_alone,
         encoder=encoder,
         threads=threads,
     )
@@ -196,9 +187,10 @@ def _curve(ranker: Ranker, past: Sequence[Past], today: int, cycle: float) -> Cu
 def _spend(ranker: Ranker, past: Sequence[Past], history: History, today: int) -> Spend:
     expected, observed = SPEND_LEAN, SPEND_LEAN
     for each in past:
-        reach = min(today - each.snapshot.cutoff, YEAR)
+        reach = min(today - each.snapshot.cutoff, DAYS_A_YEAR)
         silent = expit(each.levelled(ranker.odds(each.features)))
-        expected += float(days_ahead(each.btyd, each.snapshot, silent, reach).sum())
+        base = expit(each.features[OFFSET])
+        expected += float(days_ahead(each.btyd, each.snapshot, base, silent, reach).sum())
         observed += float(history.days_within(each.snapshot, reach).sum())
     return spend.fit(history, observed / expected)
 

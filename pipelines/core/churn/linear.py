@@ -7,7 +7,7 @@ level of its own: what differs between seasons is not what differs between custo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -67,6 +67,10 @@ class Correction:
         steps = _standardised(columns, self.mean, self.spread)
         odds: Floats = columns[:, 0] + steps @ self.coefficients
         return odds
+
+    def silenced(self) -> Correction:
+        """The correction that corrects nothing."""
+        return replace(self, coefficients=np.zeros_like(self.coefficients))
 
 
 def fit(

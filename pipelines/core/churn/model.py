@@ -16,14 +16,14 @@ from pipelines.core.churn import season
 from pipelines.core.churn.btyd import Customers, ParetoNBD
 from pipelines.core.churn.curve import Curve
 from pipelines.core.churn.explain import Reading, Subject
-from pipelines.core.churn.heuristic import EDGES, HORIZON
+from pipelines.core.churn.heuristic import DAYS_A_YEAR, EDGES, HORIZON
 from pipelines.core.churn.history import Floats, History, Snapshot
 from pipelines.core.churn.linear import OFFSET
-from pipelines.core.churn.numbers import shift_to
+from pipelines.core.churn.numbers import LEAST_P, shift_to
 from pipelines.core.churn.predictions import Predictions, stay
 from pipelines.core.churn.ranker import Ranker
 from pipelines.core.churn.reasons import top_reasons
-from pipelines.core.churn.spend import YEAR, Spend
+from pipelines.core.churn.spend import Spend
 
 #: Customers that fix the level of a score.
 LEVEL_SAMPLE = 200_000
@@ -72,7 +72,8 @@ class ChurnModel:
         features = self.ranker.features(history, snapshot, extras)
         silent = expit(self.ranker.odds(features) + level)
         subject = Subject(snapshot, features)
-        days = days_ahead(self.ranker.btyd, snapshot, silent, YEAR)
+        base = expit(features[OFFSET])
+        days = days_ahead(self.ranker.btyd, snapshot, base, silent, DAYS_A_YEAR)
         return Predictions(
             survival=self._survival(snapshot, silent),
             net=self.spend.a_year(snapshot, days),
@@ -89,10 +90,13 @@ class ChurnModel:
         return self.curve.survival(shape, snapshot, silent)
 
 
-def days_ahead(btyd: ParetoNBD, snapshot: Snapshot, silent: Floats, horizon: int) -> Floats:
-    """Purchase days expected in `horizon` days, given P(silent for the first 90)."""
-    customers = Customers.of(snapshot)
-    base = 1 - btyd.survival(customers, [HORIZON])[:, 0]
-    stretch = np.minimum((1 - silent) / np.maximum(base, 1e-6), STRETCH)
-    days: Floats = btyd.expected_days(customers, horizon) * stretch
+def days_ahead(
+    btyd: ParetoNBD, snapshot: Snapshot, base: Floats, silent: Floats, horizon: int
+) -> Floats:
+    """Purchase days expected in `horizon` days, given P(silent for the first 90).
+
+    `base` is what the buy-till-you-die model says of those 90 days.
+    """
+    stretch = np.minimum((1 - silent) / np.maximum(1 - base, LEAST_P), STRETCH)
+    days: Floats = btyd.expected_days(Customers.of(snapshot), horizon) * stretch
     return days

@@ -35,6 +35,23 @@ def shift_to(odds: Floats, mean: float) -> float:
     return shift
 
 
+def levelled(odds: Floats, happened: npt.NDArray[np.bool_]) -> Floats:
+    """The log-odds, moved so that their mean probability is the share that happened."""
+    return odds + shift_to(odds, share_of(happened))
+
+
+def share_of(happened: npt.NDArray[np.bool_]) -> float:
+    """The share that happened, kept off 0 and 1."""
+    return float((happened.sum() + 0.5) / (len(happened) + 1))
+
+
+def clustered(values: Floats, customer: npt.NDArray[np.int64]) -> tuple[float, float]:
+    """The mean, and its standard error where the values of one customer are not independent."""
+    mean = float(values.mean())
+    sums = np.bincount(customer, values - mean)
+    return mean, float(np.sqrt((sums**2).sum()) / len(values))
+
+
 def log_losses(happened: npt.NDArray[np.bool_], p: Floats) -> Floats:
     """The log-loss of each prediction."""
     q = np.clip(p, LEAST_P, 1 - LEAST_P)

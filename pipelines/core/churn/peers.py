@@ -20,7 +20,7 @@ from pipelines.core.churn import btyd
 from pipelines.core.churn.btyd import Customers
 from pipelines.core.churn.heuristic import HORIZON
 from pipelines.core.churn.history import Floats, History, Ints, Snapshot
-from pipelines.core.churn.learn import LEAST_BUYERS, Settings, cutoffs_of, learn
+from pipelines.core.churn.learn import BUYERS_TO_LEARN, Settings, cutoffs_of, learn
 from pipelines.core.churn.model import ChurnModel
 
 RECENCY_CUTS = np.linspace(0.2, 0.8, 4)
@@ -63,7 +63,7 @@ class Question:
         """The cut-offs to learn from."""
         known = self.history.until(self.cutoff)
         snapshots = [known.at(cutoff) for cutoff in cutoffs_of(known, self.cutoff)]
-        return [snapshot for snapshot in snapshots if len(snapshot.row) >= LEAST_BUYERS]
+        return [snapshot for snapshot in snapshots if len(snapshot.row) >= BUYERS_TO_LEARN]
 
     @cached_property
     def lesson(self) -> tuple[Floats, npt.NDArray[np.bool_]]:

@@ -1,7 +1,8 @@
 """Three readings of a customer, averaged in log-odds: who is likelier to stay silent than whom.
 
-The corrected buy-till-you-die model, that plus boosted trees, and boosted trees alone. The level
-of the average means nothing yet; `model.py` gives it one.
+The corrected buy-till-you-die model, that plus boosted trees, and boosted trees alone; those that
+have not earned their place (`crossfit.py`) say nothing. The level of the average means nothing
+yet; `model.py` gives it one.
 """
 
 from __future__ import annotations
@@ -40,8 +41,13 @@ class Ranker:
         corrected = self.correction.log_odds(features)
         matrix = features.matrix(self.trees_alone.names)
         added = self.with_trees.log_odds(matrix, self.threads)
-        alone = corrected
+        alone = None
         if self.trees_alone.text:
             alone = self.trees_alone.log_odds(matrix, self.threads)
-        blend: Floats = (2 * corrected + added + alone) / 3
-        return blend
+        return blend(corrected, added, alone)
+
+
+def blend(corrected: Floats, added: Floats, alone: Floats | None) -> Floats:
+    """The average of the corrected model, that plus what trees add, and trees alone if any."""
+    odds: Floats = (2 * corrected + added + (corrected if alone is None else alone)) / 3
+    return odds

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipelines.core.churn.heuristic import DAYS_A_YEAR
 from pipelines.core.churn.history import Floats
 
-YEAR = 365.25
-SEASON_YEAR = 365
+SOLAR_YEAR = 365.25
 #: Standard deviations and memories (days) believed of the parts of the series, in log-odds.
 SLOW, SLOW_DAYS = 0.25, 1500.0
 WEATHER, WEATHER_DAYS = 0.15, 60.0
@@ -28,7 +28,8 @@ NOISE = 0.1
 YOUNG, YOUNG_DAYS = 1.0, 60.0
 #: Age of the brand, at the same window a year before, from and at which a season is believed.
 BELIEVED_FROM, BELIEVED_AT = 90, 180
-STEP = 30
+#: Days that a window is cut into where its mean shift is foretold.
+SLICE = 30
 #: Days between a window and the one of a year before that tell the same season.
 NEAR = 20
 
@@ -54,13 +55,13 @@ class Forecast:
 
 def forecast(observed: Sequence[Observed], cutoff: int, start: int, horizon: int) -> Forecast:
     """The shift to expect of the window after `cutoff`, of a brand whose history began `start`."""
-    age = cutoff - SEASON_YEAR - start
+    age = cutoff - DAYS_A_YEAR - start
     trust = float(np.clip((age - BELIEVED_FROM) / (BELIEVED_AT - BELIEVED_FROM), 0, 1))
-    seen = any(abs(each.cutoff - (cutoff - SEASON_YEAR)) <= NEAR for each in observed)
+    seen = any(abs(each.cutoff - (cutoff - DAYS_A_YEAR)) <= NEAR for each in observed)
     if not trust or not seen:
         return Forecast(0.0, 0.0, 0.0)
     at = np.array([each.cutoff for each in observed], float)
-    days = (np.arange(horizon / STEP) + 0.5) * STEP
+    days = (np.arange(horizon / SLICE) + 0.5) * SLICE
     between = _mean_covariance(at, at, days)
     ahead = _mean_covariance(at, np.array([float(cutoff)]), days)[:, 0]
     alone = _mean_covariance(np.array([float(cutoff)]), np.array([float(cutoff)]), days)[0, 0]
@@ -80,7 +81,7 @@ def _mean_covariance(left: Floats, right: Floats, days: Floats) -> Floats:
 
 def _covariance(apart: Floats) -> Floats:
     wave = sum(
-        share * np.cos(2 * np.pi * times * apart / YEAR)
+        share * np.cos(2 * np.pi * times * apart / SOLAR_YEAR)
         for times, share in enumerate(WAVES, start=1)
     )
     value: Floats = (

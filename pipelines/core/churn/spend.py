@@ -8,7 +8,6 @@ import numpy as np
 
 from pipelines.core.churn.history import Floats, History, Snapshot
 
-YEAR = 365
 #: Purchase days of the brand's mean that a customer's own mean leans on: at least, at most.
 LEAN = (0.5, 20.0)
 #: Days above this share of all days count as that much where spread is judged: bulk orders.

@@ -1,11 +1,13 @@
 """Boosted trees over the features, starting from given log-odds; as many as help strangers.
 
-A quarter of the customers is held out to choose the number of trees; then all are used.
+Customers are held out by quarters to choose the number of trees; then all are used.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,15 +36,15 @@ PARAMETERS = {
     "verbose": -1,
 }
 MOST, PATIENCE = 300, 40
-#: Fewer customers of either kind teach trees nothing.
-LEAST_EVENTS = 100
-#: Customers whose hash falls in one of so many parts choose the number of trees.
+#: Customers whose hash falls in one of so many parts are foretold by what the others teach.
 PARTS = 4
+#: Rows that are enough to judge by.
+ENOUGH_ROWS = 200_000
 HASH = np.uint32(2654435761)
 
 
 def part_of(customer: Ints) -> Ints:
-    """The part of each customer, by the high bits of a hash: the low ones know only odd and even."""
+    """The part of each customer, by the high bits of a hash: the low ones hardly mix."""
     hashed = (customer.astype(np.uint32) * HASH).astype(np.int64)
     return hashed * PARTS >> 32
 
@@ -79,30 +81,63 @@ class Lesson:
     weight: float
     threads: int
 
-    def fit(self, start: Floats) -> Trees:
-        """Trees that move `start` towards what happened; none where there is little to learn."""
-        if min(int(self.silent.sum()), int((~self.silent).sum())) < LEAST_EVENTS:
+    @cached_property
+    def part(self) -> Ints:
+        """The part that each row's customer falls in."""
+        return part_of(self.customer)
+
+    @property
+    def judged(self) -> int:
+        """How many parts are foretold by what the others teach; of large data not all."""
+        return min(PARTS, int(np.ceil(ENOUGH_ROWS * PARTS / len(self.silent))))
+
+    def fit(self, start: Floats, rounds: int) -> Trees:
+        """So many trees that move `start` towards what happened."""
+        if not rounds:
             return Trees("", self.names)
         import lightgbm as lgb
 
-        rounds = self._rounds(start, part_of(self.customer) == 0)
-        if not rounds:
-            return Trees("", self.names)
         everyone = self._dataset(start, np.ones(len(start), bool))
         booster = lgb.train(self._parameters, everyone, rounds)
         return Trees(booster.model_to_string(), self.names)
+
+    def cross_fit(self, starts: Sequence[Floats]) -> tuple[int, Floats]:
+        """The number of trees that foretells strangers best, and what so many add of each row.
+
+        `starts` are the log-odds to improve on, one a part that is judged, of what the other parts
+        teach. Rows of parts not judged get 0.
+        """
+        fits = [self._try(start, self.part == part) for part, start in enumerate(starts)]
+        length = min(len(curve) for _, curve in fits)
+        rounds = int(np.argmin(sum(curve[:length] for _, curve in fits)))
+        added = np.zeros(len(self.silent))
+        for part, (booster, _) in enumerate(fits):
+            rows = self.part == part
+            if rounds and booster and rows.any():
+                added[rows] = booster.predict(
+                    self.matrix[rows],
+                    raw_score=True,
+                    num_iteration=rounds,
+                    num_threads=self.threads,
+                )
+        return rounds, added
 
     @property
     def _parameters(self) -> dict[str, object]:
         return {**PARAMETERS, "num_threads": self.threads}
 
-    def _rounds(self, start: Floats, held_out: npt.NDArray[np.bool_]) -> int:
-        """The number of trees that predicts the held-out customers best; 0 where none does."""
+    def _try(
+        self, start: Floats, held_out: npt.NDArray[np.bool_]
+    ) -> tuple[lightgbm.Booster | None, Floats]:
+        """Trees learnt from the others, and the loss of the held-out after none, one, two …"""
         import lightgbm as lgb
 
+        before = log_losses(self.silent[held_out], expit(start[held_out])).sum()
+        if len(np.unique(self.silent[~held_out])) < 2 or not held_out.any():
+            return None, np.array([before])
         learning, judging = self._dataset(start, ~held_out), self._dataset(start, held_out)
         losses: dict[str, dict[str, list[float]]] = {}
-        lgb.train(
+        booster = lgb.train(
             {**self._parameters, "metric": "binary_logloss"},
             learning,
             MOST,
@@ -113,9 +148,8 @@ class Lesson:
                 lgb.early_stopping(PATIENCE, verbose=False),
             ],
         )
-        curve = losses["held_out"]["binary_logloss"]
-        before = float(log_losses(self.silent[held_out], expit(start[held_out])).mean())
-        return int(np.argmin(curve)) + 1 if min(curve) < before else 0
+        after = np.array(losses["held_out"]["binary_logloss"]) * held_out.sum()
+        return booster, np.append(before, after)
 
     def _dataset(self, start: Floats, rows: npt.NDArray[np.bool_]) -> lightgbm.Dataset:
         import lightgbm as lgb

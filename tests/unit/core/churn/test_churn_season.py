@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipelines.core.churn.heuristic import DAYS_A_YEAR
 from pipelines.core.churn.season import (
     BELIEVED_AT,
     BELIEVED_FROM,
-    SEASON_YEAR,
     Observed,
     forecast,
 )
@@ -31,14 +31,14 @@ def test_what_came_a_year_before_is_expected_again() -> None:
 
 
 def test_nothing_is_expected_before_the_same_weeks_were_seen() -> None:
-    cutoff = START + SEASON_YEAR + BELIEVED_FROM
+    cutoff = START + DAYS_A_YEAR + BELIEVED_FROM
     result = forecast(yearly(cutoff), cutoff, START, 90)
     assert (result.shift, result.trust) == (0.0, 0.0)
 
 
 def test_trust_grows_with_the_age_of_the_brand_a_year_before() -> None:
-    half = START + SEASON_YEAR + (BELIEVED_FROM + BELIEVED_AT) // 2
-    whole = START + SEASON_YEAR + BELIEVED_AT
+    half = START + DAYS_A_YEAR + (BELIEVED_FROM + BELIEVED_AT) // 2
+    whole = START + DAYS_A_YEAR + BELIEVED_AT
     assert forecast(yearly(half), half, START, 90).trust == pytest.approx(0.5)
     assert forecast(yearly(whole), whole, START, 90).trust == 1.0
 
