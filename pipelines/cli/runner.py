@@ -36,6 +36,12 @@ telemetry:
 concurrency:
   pools:
     default_limit: 1
+event_log_storage:
+  module: pipelines.defs.ops.event_log
+  class: EventLog
+  config:
+    dagster_home:
+      env: DAGSTER_HOME
 """
 #: Dagster's own console log would drown the progress; everything is in the instance all the same.
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

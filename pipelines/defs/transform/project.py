@@ -10,6 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dagster_dbt import DbtCliResource, DbtProject
+from dbt.version import __version__ as dbt_version
+from packaging.version import Version
 
 from pipelines.core.errors import HuitouError
 from pipelines.core.home import DBT_PROJECT, Brand
@@ -19,14 +21,19 @@ SUFFIXES = {".sql", ".yml", ".yaml", ".csv"}
 
 
 class Dbt(DbtCliResource):  # type: ignore[misc]  # the library has no types
-    """dbt's command line, and no handle of dbt's own in this process.
+    """dbt's command line, started for builds alone.
 
-    The handle is for asking the warehouse for columns and row counts, which nobody does here; to
-    make it costs a second and a half a build.
+    The library also makes a handle of dbt's own in this process, to ask the warehouse for columns
+    and row counts, which nobody does here; and it starts dbt once a run to learn its version, which
+    asks the network for the newest one. Each takes seconds of every run.
     """
 
     def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> None:  # noqa: ARG002
         return None
+
+    @property
+    def _cli_version(self) -> Version:
+        return Version(dbt_version)
 
 
 def dbt_executable() -> str:
