@@ -92,28 +92,25 @@ def use_brand(home: Home, brand: Brand, *, choose: bool = True) -> None:
 
 
 @contextmanager
-def prepared_meanwhile(brand: Brand) -> Iterator[None]:
-    """Let dbt parse its project and Feast its definitions while the block does its work.
+def warm(brand: Brand) -> Iterator[None]:
+    """Let dbt get ready for the builds of the block while the block does something else."""
+    from pipelines.defs.transform.parsing import is_fresh, parse_options, target_of
+    from pipelines.defs.transform.warm import warm_dbt
 
-    Each is a process of its own that takes seconds of a new brand; where nothing has changed
-    since, neither is started.
-    """
-
-    def parse() -> None:
-        from pipelines.defs.transform.project import prepared_project
-
-        prepared_project(brand)
-
-    def apply() -> None:
-        from pipelines.online import feast_repo
-
-        feast_repo.apply(brand)
-
-    with ThreadPoolExecutor() as pool:
-        begun = [pool.submit(parse), pool.submit(apply)]
+    words = [*parse_options(brand), *(["--no-write-json"] if is_fresh(brand) else [])]
+    with warm_dbt(target_of(brand), words):
         yield
-        for one in begun:
-            one.result()
+
+
+@contextmanager
+def applied_meanwhile(brand: Brand) -> Iterator[None]:
+    """Let Feast write a new brand's registry, which takes it seconds, while the block runs."""
+    from pipelines.online import feast_repo
+
+    with ThreadPoolExecutor(1) as pool:
+        begun = pool.submit(feast_repo.apply, brand)
+        yield
+        begun.result()
 
 
 class Progress:

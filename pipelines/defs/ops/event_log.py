@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import sqlalchemy as db
-from dagster import StringSource
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy.pool import StaticPool
@@ -21,7 +21,7 @@ OPEN = 8
 BUSY_SECONDS = 60
 
 
-class EventLog(SqliteEventLogStorage):  # type: ignore[misc]  # the library's base is untyped here
+class EventLog(SqliteEventLogStorage):
     """The same files, a third of the time: an event costs a statement, not a connection.
 
     The library connects, compiles its statements and flushes the disk anew for every event. Here a
@@ -36,11 +36,11 @@ class EventLog(SqliteEventLogStorage):  # type: ignore[misc]  # the library's ba
     @classmethod
     def config_type(cls) -> dict[str, Any]:
         """The folder of Dagster's home, from the environment or in words."""
-        return {"dagster_home": StringSource}
+        return {"dagster_home": dg.StringSource}
 
     @classmethod
     def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: dict[str, str]
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> EventLog:
         """The log below that folder."""
         return cls(str(Path(config_value["dagster_home"]) / FOLDER), inst_data)
