@@ -153,7 +153,7 @@ def execute(job: str, first: date, last: date, known_at: str | None, console: Co
         _bury_the_dead(instance)
         instance.add_event_listener(run_id, Progress(shown))
         result = (
-            _definitions()
+            definitions()
             .resolve_job_def(job)
             .execute_in_process(
                 run_id=run_id,
@@ -193,8 +193,8 @@ def _bury_the_dead(instance: dg.DagsterInstance) -> None:
 
 
 @cache
-def _definitions() -> dg.Definitions:
-    """The code location, loaded once a process; it takes seconds."""
+def definitions() -> dg.Definitions:
+    """The code location, for the brand in use; loaded once a process, for it takes seconds."""
     from pipelines.definitions import defs
 
     return defs()

@@ -64,8 +64,9 @@ def demo(
     with runner.warm(brand):
         with runner.applied_meanwhile(brand):
             last = _draw(brand, ShopConfig(members=members, days=days), console)
-        brand.agree(Shop.name, out / "landing", Shop.business_tz, Shop.currency)
-        home.choose(brand)
+            brand.agree(Shop.name, out / "landing", Shop.business_tz, Shop.currency)
+            home.choose(brand)
+            runner.definitions()
         for night in range(NIGHTS - 1, -1, -1):
             outcome = run.run_day(brand, last - timedelta(days=night), "as-of", console)
     report.show(brand, outcome, console)

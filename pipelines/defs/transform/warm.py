@@ -7,6 +7,7 @@ which asks that process to do the work in a fork of itself. Where none stands, i
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import select
@@ -92,6 +93,8 @@ def serve(address: str, target: Path, words: Sequence[str]) -> None:
         listener.bind(address)
         listener.listen()  # who asks before the project is parsed waits
         manifest = _parsed(target, words)
+        gc.collect()
+        gc.freeze()  # no fork walks the manifest again
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a fork
         while sys.stdin not in (ready := select.select([listener, sys.stdin], [], [])[0]):
             assert ready  # noqa: S101  # select without a time limit
