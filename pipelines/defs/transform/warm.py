@@ -7,6 +7,7 @@ which asks that process to do the work in a fork of itself. Where none stands, i
 
 from __future__ import annotations
 
+import atexit
 import gc
 import json
 import os
@@ -40,68 +41,82 @@ def warm_dbt(target: Path, words: Sequence[str]) -> Iterator[None]:
     Its first act is to parse by `words`, the options of the project, and to keep in `target` what
     comes of it. It ends with the block, or with the process that started it.
     """
-    with TemporaryDirectory(prefix="huitou-") as folder:  # a socket's path has to be short
+    with TemporaryDirectory(prefix="huitou-") as folder, socket.socket(socket.AF_UNIX) as listener:
         address = str(Path(folder, "dbt"))
-        command = [sys.executable, "-m", __name__, address, str(target), *words]
-        with subprocess.Popen(  # noqa: S603  # our own interpreter and module
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        ) as process:
-            os.environ[SOCKET] = address
-            try:
-                yield
-            finally:
-                del os.environ[SOCKET]
-                process.communicate()  # its input ends, and so does it
+        try:
+            listener.bind(address)
+        except OSError:  # the system allows a socket's path no such length: dbt starts cold
+            yield
+            return
+        listener.listen()  # who asks before the project is parsed waits
+        process = _start(listener, target, words)
+        listener.close()
+        os.environ[SOCKET] = address
+        try:
+            yield
+        finally:
+            del os.environ[SOCKET]
+            process.terminate()
+            process.communicate()
+
+
+def _start(listener: socket.socket, target: Path, words: Sequence[str]) -> subprocess.Popen[bytes]:
+    """The warm process; the end of its input, even by our sudden death, is its end."""
+    number = listener.fileno()
+    return subprocess.Popen(  # noqa: S603  # our own interpreter and module
+        [sys.executable, "-m", __name__, str(number), str(target), *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        pass_fds=[number],
+        start_new_session=True,
+    )
 
 
 def is_parsed() -> bool:
     """Whether a warm dbt stands that could parse the project; waits until it has tried."""
-    return SOCKET in os.environ and _ask([]) == 0
+    return _ask([]) == 0
 
 
 def client() -> NoReturn:
     """`huitou-dbt`: what `dbt` does with the same words, by the warm process if one stands."""
     words = sys.argv[1:]
-    if SOCKET in os.environ:
-        sys.exit(_ask(words))
+    code = _ask(words)
+    if code is not None:
+        sys.exit(code)
     dbt = Path(sys.executable).parent / "dbt"
     os.execv(dbt, [str(dbt), *words])  # noqa: S606  # no shell is wanted
 
 
-def _ask(words: list[str]) -> int:
-    """The exit code of dbt with these words, in this folder and environment, on this terminal."""
+def _ask(words: list[str]) -> int | None:
+    """The exit code of dbt with these words, in this folder, environment and terminal.
+
+    None if no warm process stands.
+    """
     request = {"words": words, "folder": str(Path.cwd()), "environment": dict(os.environ)}
     with socket.socket(socket.AF_UNIX) as connection:
-        address = os.environ[SOCKET]
-        while connection.connect_ex(address):  # it may not listen yet
-            if not Path(address).parent.exists():
-                return BROKEN
-            select.select([], [], [], 0.02)
-        socket.send_fds(connection, [b"."], [1, 2])
-        connection.sendall(json.dumps(request).encode() + b"\n")
-        code = connection.recv(1)  # nothing if the fork died
+        try:
+            connection.connect(os.environ.get(SOCKET, ""))
+            socket.send_fds(connection, [b"."], [1, 2])
+            connection.sendall(json.dumps(request).encode() + b"\n")
+        except OSError:
+            return None
+        code = connection.recv(1)  # nothing if the fork was killed
     return code[0] if code else BROKEN
 
 
-def serve(address: str, target: Path, words: Sequence[str]) -> None:
+def serve(listener: socket.socket, target: Path, words: Sequence[str]) -> None:
     """Parse, then do what clients ask, each in a fork, until standard input ends."""
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(address)
-        listener.listen()  # who asks before the project is parsed waits
-        manifest = _parsed(target, words)
-        gc.collect()
-        gc.freeze()  # no fork walks the manifest again
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a fork
-        while sys.stdin not in (ready := select.select([listener, sys.stdin], [], [])[0]):
-            assert ready  # noqa: S101  # select without a time limit
-            connection, _ = listener.accept()
-            with connection:
-                if not os.fork():
-                    os._exit(_answer(connection, manifest))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # and nothing is left lying about
+    manifest = _parsed(target, words)
+    gc.collect()
+    gc.freeze()  # no fork walks the manifest again
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a fork
+    while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
+        connection, _ = listener.accept()
+        with connection:
+            if not os.fork():
+                os._exit(_answer(connection, manifest))
 
 
 def _parsed(target: Path, words: Sequence[str]) -> Manifest | None:
@@ -120,10 +135,9 @@ def _parsed(target: Path, words: Sequence[str]) -> Manifest | None:
 
 
 def _answer(connection: socket.socket, manifest: Manifest | None) -> int:
-    """Be dbt for one client, in a fork, and send it the exit code."""
-    from dbt.cli.main import dbtRunner
-
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    """The exit code for one client, sent to it as well: what dbt, run here in a fork, came to."""
+    for number in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
     _, (out, err), _, _ = socket.recv_fds(connection, 1, 2)
     with connection.makefile("rb") as lines:
         request = json.loads(lines.readline())
@@ -135,12 +149,21 @@ def _answer(connection: socket.socket, manifest: Manifest | None) -> int:
         os.environ.clear()
         os.environ.update(request["environment"])
         threading.Thread(target=_stop_with, args=[connection], daemon=True).start()
-        result = dbtRunner(manifest=manifest).invoke(request["words"])
-        if result.exception:
-            print(result.exception, file=sys.stderr, flush=True)  # noqa: T201  # dbt's own words
-        code = BROKEN if result.exception else FAILED if not result.success else 0
+        code = _run(manifest, request["words"])
+        atexit._run_exitfuncs()  # dbt closes its warehouse there, and a fork does not come by
     connection.sendall(bytes([code]))
     return code
+
+
+def _run(manifest: Manifest | None, words: list[str]) -> int:
+    """The exit code of dbt, its own words printed."""
+    from dbt.cli.main import dbtRunner
+
+    result = dbtRunner(manifest=manifest).invoke(words)
+    if result.exception:
+        print(result.exception, file=sys.stderr, flush=True)  # noqa: T201  # as dbt's command does
+        return BROKEN
+    return 0 if result.success else FAILED
 
 
 def _stop_with(connection: socket.socket) -> None:
@@ -150,4 +173,4 @@ def _stop_with(connection: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], Path(sys.argv[2]), sys.argv[3:])
+    serve(socket.socket(fileno=int(sys.argv[1])), Path(sys.argv[2]), sys.argv[3:])
