@@ -6,6 +6,7 @@ The jobs themselves are those that `dagster dev` shows; nothing is done here tha
 from __future__ import annotations
 
 import fcntl
+import gc
 import io
 import os
 import time
@@ -104,7 +105,10 @@ def warm(brand: Brand) -> Iterator[None]:
 
 @contextmanager
 def applied_meanwhile(brand: Brand) -> Iterator[None]:
-    """Let Feast write a new brand's registry, which takes it seconds, while the block runs."""
+    """Let Feast write a new brand's registry, which takes it seconds, while the block runs.
+
+    The step of a run that needs the registry waits for it.
+    """
     from pipelines.online import feast_repo
 
     with ThreadPoolExecutor(1) as pool:
@@ -197,6 +201,7 @@ def definitions() -> dg.Definitions:
     """The code location, for the brand in use; loaded once a process, for it takes seconds."""
     from pipelines.definitions import defs
 
+    gc.set_threshold(50_000, 20, 50)  # Dagster's objects are many and stay
     return defs()
 
 

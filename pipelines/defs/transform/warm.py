@@ -110,7 +110,8 @@ def serve(listener: socket.socket, target: Path, words: Sequence[str]) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # and nothing is left lying about
     manifest = _parsed(target, words)
     gc.collect()
-    gc.freeze()  # no fork walks the manifest again
+    gc.freeze()
+    gc.disable()  # a build is short, and the manifest is large to walk
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a fork
     while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
         connection, _ = listener.accept()
