@@ -22,7 +22,7 @@ BUSY_SECONDS = 60
 
 
 class EventLog(SqliteEventLogStorage):
-    """The same files, a third of the time: an event costs a statement, not a connection.
+    """The same files in a quarter of the time: an event costs a statement, not a connection.
 
     The library connects, compiles its statements and flushes the disk anew for every event. Here a
     commit survives the death of the process, and the last ones may be lost with the machine's
