@@ -6,6 +6,7 @@ The jobs themselves are those that `dagster dev` shows; nothing is done here tha
 from __future__ import annotations
 
 import fcntl
+import gc
 import io
 import os
 import time
@@ -36,6 +37,12 @@ telemetry:
 concurrency:
   pools:
     default_limit: 1
+event_log_storage:
+  module: pipelines.defs.ops.event_log
+  class: EventLog
+  config:
+    dagster_home:
+      env: DAGSTER_HOME
 """
 #: Dagster's own console log would drown the progress; everything is in the instance all the same.
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -86,28 +93,28 @@ def use_brand(home: Home, brand: Brand, *, choose: bool = True) -> None:
 
 
 @contextmanager
-def prepared_meanwhile(brand: Brand) -> Iterator[None]:
-    """Let dbt parse its project and Feast its definitions while the block does its work.
+def warm(brand: Brand) -> Iterator[None]:
+    """Let dbt get ready for the builds of the block while the block does something else."""
+    from pipelines.defs.transform.parsing import is_fresh, parse_options, target_of
+    from pipelines.defs.transform.warm import warm_dbt
 
-    Each is a process of its own that takes seconds of a new brand; where nothing has changed
-    since, neither is started.
-    """
-
-    def parse() -> None:
-        from pipelines.defs.transform.project import prepared_project
-
-        prepared_project(brand)
-
-    def apply() -> None:
-        from pipelines.online import feast_repo
-
-        feast_repo.apply(brand)
-
-    with ThreadPoolExecutor() as pool:
-        begun = [pool.submit(parse), pool.submit(apply)]
+    words = [*parse_options(brand), *(["--no-write-json"] if is_fresh(brand) else [])]
+    with warm_dbt(target_of(brand), words):
         yield
-        for one in begun:
-            one.result()
+
+
+@contextmanager
+def applied_meanwhile(brand: Brand) -> Iterator[None]:
+    """Let Feast write a new brand's registry, which takes it seconds, while the block runs.
+
+    The step of a run that needs the registry waits for it.
+    """
+    from pipelines.online import feast_repo
+
+    with ThreadPoolExecutor(1) as pool:
+        begun = pool.submit(feast_repo.apply, brand)
+        yield
+        begun.result()
 
 
 class Progress:
@@ -150,7 +157,7 @@ def execute(job: str, first: date, last: date, known_at: str | None, console: Co
         _bury_the_dead(instance)
         instance.add_event_listener(run_id, Progress(shown))
         result = (
-            _definitions()
+            definitions()
             .resolve_job_def(job)
             .execute_in_process(
                 run_id=run_id,
@@ -190,10 +197,11 @@ def _bury_the_dead(instance: dg.DagsterInstance) -> None:
 
 
 @cache
-def _definitions() -> dg.Definitions:
-    """The code location, loaded once a process; it takes seconds."""
+def definitions() -> dg.Definitions:
+    """The code location, for the brand in use; loaded once a process, for it takes seconds."""
     from pipelines.definitions import defs
 
+    gc.set_threshold(50_000, 20, 50)  # Dagster's objects are many and stay
     return defs()
 
 

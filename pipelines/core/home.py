@@ -37,6 +37,10 @@ class BrandConfig:
         return zone_of(self.business_tz)
 
 
+#: What a brand that has never been run agrees on.
+UNAGREED = BrandConfig(business_tz="Asia/Shanghai", currency="CNY")
+
+
 @dataclass(frozen=True)
 class Brand:
     """The files of one brand; `root` holds them all."""
@@ -126,6 +130,13 @@ class Brand:
                 message, "run `huitou run --source … --landing …` or `make demo` first"
             )
         return BrandConfig(**read_json(path))
+
+    def config_or_default(self) -> BrandConfig:
+        """The brand's agreement; the defaults while nothing has been run yet."""
+        try:
+            return self.config()
+        except UsageError:
+            return UNAGREED
 
     def agree(self, source: str, landing: Path, business_tz: str, currency: str) -> BrandConfig:
         """Record `source` and its landing folder; the first one fixes time zone and currency.

@@ -5,7 +5,6 @@ No definitions stand here; the modules beside it share these.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -21,7 +20,6 @@ KNOWN_AT_TAG = "huitou/known_at"
 #: The earliest landing day a partition can have.
 FIRST_DAY = "2009-01-01"
 OWNERS = ["team:data"]
-NO_BRAND = BrandConfig(business_tz="Asia/Shanghai", currency="CNY")
 
 
 def current_brand() -> Brand:
@@ -35,10 +33,7 @@ def current_brand() -> Brand:
 
 def config_of(brand: Brand) -> BrandConfig:
     """The brand's agreement; the defaults while nothing has been run yet."""
-    try:
-        return brand.config()
-    except UsageError:
-        return NO_BRAND
+    return brand.config_or_default()
 
 
 DAYS = dg.DailyPartitionsDefinition(
@@ -96,15 +91,6 @@ def instants(context: dg.AssetExecutionContext, brand: Brand) -> Instants:
             raise HuitouError(message, f"give the run a tag {KNOWN_AT_TAG}")
         known_at = record.create_timestamp.replace(tzinfo=UTC)
     return Instants(first, last, as_of_for(last, config_of(brand).business_tz), known_at)
-
-
-def dbt_vars(brand: Brand) -> str:
-    """dbt's variables, as its command line takes them: what all runs of the brand share.
-
-    dbt parses the whole project anew when they change, so a run's instants are not among them.
-    """
-    config = config_of(brand)
-    return json.dumps({"business_tz": config.business_tz, "currency": config.currency})
 
 
 def dbt_environment(moment: Instants, brand: Brand) -> dict[str, str]:

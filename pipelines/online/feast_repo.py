@@ -6,6 +6,7 @@ Feast is imported where it is used, for the import alone takes seconds.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -66,10 +67,18 @@ def apply(brand: Brand, repo: Path = FEATURE_REPO) -> bool:
     """Whether the registry had to be brought up to the definitions; a no-op if they are equal.
 
     In a process of its own: Feast imports the definitions under bare names, and changes folder.
+    Who comes while another applies waits, and finds it done.
 
     Raises:
         FeastError: Feast refused them.
     """
+    brand.root.mkdir(parents=True, exist_ok=True)
+    with brand.registry.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _apply(brand, repo)
+
+
+def _apply(brand: Brand, repo: Path) -> bool:
     config = _config_file(repo)
     stamp, wanted = brand.registry.with_suffix(".applied"), _digest(brand, repo, config)
     if brand.registry.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:

@@ -61,12 +61,14 @@ def demo(
     brand = home.brand("demo")
     out = brand.root / "shop"
     runner.use_brand(home, brand, choose=False)
-    with runner.prepared_meanwhile(brand):
+    with runner.warm(brand):
         last = _draw(brand, ShopConfig(members=members, days=days), console)
-    brand.agree(Shop.name, out / "landing", Shop.business_tz, Shop.currency)
-    home.choose(brand)
-    for night in range(NIGHTS - 1, -1, -1):
-        outcome = run.run_day(brand, last - timedelta(days=night), "as-of", console)
+        brand.agree(Shop.name, out / "landing", Shop.business_tz, Shop.currency)
+        home.choose(brand)
+        runner.definitions()
+        with runner.applied_meanwhile(brand):
+            for night in range(NIGHTS - 1, -1, -1):
+                outcome = run.run_day(brand, last - timedelta(days=night), "as-of", console)
     report.show(brand, outcome, console)
     with duckdb.connect(str(brand.warehouse), read_only=True) as warehouse:
         (shown,) = warehouse.execute(SHOWN).fetchone() or ("M00000001",)

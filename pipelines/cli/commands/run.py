@@ -57,7 +57,8 @@ def run(
         raise UsageError("--landing without --source", "name the adapter that reads the folder")
     chosen.config()
     runner.use_brand(home, chosen, choose=False)
-    outcome = run_day(chosen, day, known_at, console)
+    with runner.warm(chosen):
+        outcome = run_day(chosen, day, known_at, console)
     home.choose(chosen)
     report.show(chosen, outcome, console)
 

@@ -12,6 +12,8 @@ from pipelines.online.stores import open_store
 CHECK = "holds_what_the_log_says"
 #: Members a view whose cells are compared each night; `huitou parity` compares all.
 SAMPLE = 10_000
+#: Those of them whose cells are decoded as well.
+DECODED = 200
 
 
 @dg.multi_asset_check(
@@ -21,7 +23,8 @@ SAMPLE = 10_000
 )
 def online_parity(huitou: BrandResource) -> Iterator[dg.AssetCheckResult]:
     """Keys that the log does not have are deleted and told; a cell that differs is an error."""
-    report = parity(huitou.brand, CATALOG, open_store(huitou.brand), SAMPLE, reconcile=True)
+    store = open_store(huitou.brand)
+    report = parity(huitou.brand, CATALOG, store, SAMPLE, reconcile=True, decoded=DECODED)
     named = [f"{d.view}.{d.feature} {d.key}: {d.log}, {d.store}" for d in report.differences]
     for name, found in report.views.items():
         yield dg.AssetCheckResult(

@@ -20,9 +20,9 @@ from pipelines.defs.run import (
     BrandResource,
     current_brand,
     dbt_environment,
-    dbt_vars,
     instants,
 )
+from pipelines.defs.transform.parsing import dbt_vars
 from pipelines.defs.transform.project import prepared_project
 
 PROJECT = prepared_project(current_brand())
