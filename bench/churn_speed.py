@@ -192,6 +192,7 @@ def night(root: Path) -> int:
             partition_key=TODAY.isoformat(),
             tags={KNOWN_AT_TAG: iso(as_of + timedelta(hours=2))},
             resources={"huitou": BrandResource(root=str(root))},
+            run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
         )
     checks = result.get_asset_check_evaluations()
     if unknown := [one.check_name for one in checks if "note" in one.metadata]:

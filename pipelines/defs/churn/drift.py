@@ -51,8 +51,8 @@ def drift(
 def _remembered(brand: Brand, moment: Instants, days: int, columns: Sequence[str]) -> pa.Table:
     """These columns of the scores that held so many days ago, as known then or since."""
     mark = Watermark.of(moment.as_of - timedelta(days=days), moment.known_at)
-    keys = VIEW.join_keys
-    reader = FeatureLog(brand.log).state(VIEW, mark, columns=[*keys, *columns])
+    asked = list(dict.fromkeys([*VIEW.join_keys, *columns]))
+    reader = FeatureLog(brand.log).state(VIEW, mark, columns=asked)
     kept = [batch.select(columns) for batch in reader]
     return pa.Table.from_batches(kept, pa.schema([reader.schema.field(name) for name in columns]))
 
