@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -11,7 +12,7 @@ import dagster as dg
 
 from pipelines import adapters
 from pipelines.core.clock import SystemClock
-from pipelines.core.ingest import pending_days
+from pipelines.core.ingest import pending_files
 from pipelines.defs.ops.jobs import ingest, nightly, retrain
 from pipelines.defs.run import DAYS, config_of, current_brand
 
@@ -44,19 +45,19 @@ def late_files() -> Iterator[dg.RunRequest | dg.SkipReason]:
     brand = current_brand()
     today = SystemClock().now().astimezone(config_of(brand).zone()).date()
     last = today - timedelta(days=1)
-    days = sorted(
-        {
-            day
-            for source, landing in config_of(brand).sources.items()
-            for day in pending_days(brand, adapters.get(source), Path(landing), last)
-        }
-    )
-    if not days:
+    files = {
+        file: day
+        for source, landing in config_of(brand).sources.items()
+        for file, day in pending_files(brand, adapters.get(source), Path(landing), last).items()
+    }
+    if not files:
         yield dg.SkipReason("every landed file of past days is loaded")
         return
-    span = (days[0].isoformat(), days[-1].isoformat())
+    # the same files once, whatever became of their run; a corrected file of a day that ran is new
+    content = sha256("\n".join(sorted(files)).encode()).hexdigest()
+    span = (min(files.values()).isoformat(), max(files.values()).isoformat())
     yield dg.RunRequest(
-        run_key=f"{span[0]}..{span[1]}:{len(days)}",
+        run_key=f"{span[0]}..{span[1]}:{content[:16]}",
         tags={
             "dagster/asset_partition_range_start": span[0],
             "dagster/asset_partition_range_end": span[1],
