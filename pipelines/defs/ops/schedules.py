@@ -16,13 +16,24 @@ from pipelines.core.ingest import pending_files
 from pipelines.defs.ops.jobs import ingest, nightly, retrain
 from pipelines.defs.run import DAYS, config_of, current_brand
 
-nightly_schedule = dg.build_schedule_from_partitioned_job(
-    nightly,
+
+def day_that_ended(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """A run for the day before the one on which the schedule is due, on the brand's clock."""
+    local = context.scheduled_execution_time.astimezone(ZoneInfo(DAYS.timezone))
+    day = (local.date() - timedelta(days=1)).isoformat()
+    return dg.RunRequest(run_key=day, partition_key=day)
+
+
+@dg.schedule(
+    job=nightly,
     name="nightly",
-    hour_of_day=2,
-    minute_of_hour=30,
+    cron_schedule="30 2 * * *",
+    execution_timezone=DAYS.timezone,
     description="02:30 in the business time zone, for the day that ended at midnight.",
 )
+def nightly_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """Not Dagster's own schedule of a partitioned job: for our days, that one asks for today."""
+    return day_that_ended(context)
 
 
 @dg.schedule(
@@ -34,9 +45,7 @@ nightly_schedule = dg.build_schedule_from_partitioned_job(
 )
 def retrain_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     """The day that ended at midnight is the one to learn from."""
-    local = context.scheduled_execution_time.astimezone(ZoneInfo(DAYS.timezone))
-    day = (local.date() - timedelta(days=1)).isoformat()
-    return dg.RunRequest(run_key=day, partition_key=day)
+    return day_that_ended(context)
 
 
 @dg.sensor(job=ingest, minimum_interval_seconds=300, name="late_files")

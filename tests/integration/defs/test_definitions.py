@@ -56,17 +56,19 @@ def test_the_code_location_loads_with_the_expected_jobs_and_schedules(
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Shanghai", "America/New_York"])
-def test_the_monthly_retraining_learns_from_the_day_that_ended_at_midnight(
-    definitions: dg.Definitions, zone: str
+@pytest.mark.parametrize(("name", "hour", "minute"), [("nightly", 2, 30), ("retrain", 5, 0)])
+def test_schedules_ask_for_the_day_that_ended_at_midnight(
+    definitions: dg.Definitions, name: str, hour: int, minute: int, zone: str
 ) -> None:
-    """Due at 05:00 in Shanghai, in whatever zone the daemon tells the time."""
-    due = datetime(2025, 4, 1, 5, tzinfo=ZoneInfo("Asia/Shanghai")).astimezone(ZoneInfo(zone))
+    """Due in the early morning in Shanghai, in whatever zone the daemon tells the time."""
+    due = datetime(2025, 4, 1, hour, minute, tzinfo=ZoneInfo("Asia/Shanghai"))
     schedule, repository = (
-        definitions.resolve_schedule_def("retrain"),
+        definitions.resolve_schedule_def(name),
         definitions.get_repository_def(),
     )
+    assert schedule.execution_timezone == "Asia/Shanghai"
     with dg.build_schedule_context(
-        scheduled_execution_time=due, repository_def=repository
+        scheduled_execution_time=due.astimezone(ZoneInfo(zone)), repository_def=repository
     ) as context:
         (request,) = schedule.evaluate_tick(context).run_requests
     assert request.partition_key == "2025-03-31"
