@@ -60,8 +60,10 @@ def _paths() -> list[Row]:
     home = Home.from_env()
     there = next(folder for folder in (home.root, *home.root.parents) if folder.exists())
     free = shutil.disk_usage(there).free
+    is_ours = there.is_dir() and os.access(there, os.W_OK)
+    ours = f"{home.root} ({free / 1e9:.0f} GB free)" if is_ours else ""
     rows: list[Row] = [
-        (True, "HUITOU_HOME", f"{home.root} ({free / 1e9:.0f} GB free)", ""),
+        (True, "HUITOU_HOME", ours, f"{there} takes no files: set it to a folder of yours"),
         (True, "dbt project", str(DBT_PROJECT) if DBT_PROJECT.is_dir() else "", "clone again"),
         (True, "feature repo", str(FEATURE_REPO) if FEATURE_REPO.is_dir() else "", "clone again"),
     ]
