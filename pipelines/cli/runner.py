@@ -48,6 +48,8 @@ event_log_storage:
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 #: Marks runs of these commands, as against those that `dagster dev` starts.
 HERE_TAG = "huitou/command"
+#: What Dagster makes of Ctrl-C in a step.
+INTERRUPTION = "DagsterExecutionInterruptedError"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
@@ -143,6 +145,7 @@ def execute(job: str, first: date, last: date, known_at: str | None, console: Co
 
     Raises:
         RunError: a step or a blocking check failed; what was served before is still served.
+        KeyboardInterrupt: it was stopped by that.
     """
     import dagster as dg
 
@@ -228,7 +231,10 @@ def _outcome(result: dg.ExecuteInProcessResult) -> Outcome:
             for name, entry in made.metadata.items()
             if isinstance(entry.value, str)
         }
-    failed += [_first_cause(event) for event in result.all_events if event.is_step_failure]
+    causes = [_first_cause(event) for event in result.all_events if event.is_step_failure]
+    if any(cause.endswith(INTERRUPTION) for cause in causes):
+        raise KeyboardInterrupt
+    failed += causes
     if failed or not result.success:
         message = "the run failed; what was served before is still served\n    " + "\n    ".join(
             dict.fromkeys(failed)
