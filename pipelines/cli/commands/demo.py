@@ -38,9 +38,9 @@ SHOWN = """
 NEXT = """
 Try next:
   huitou member {member}      what an app gets for one member
-  make serve                  the gateway on http://127.0.0.1:6566; see the README for curl
+  make serve                  the gateway on http://127.0.0.1:6566
   make dev                    the Dagster UI on http://127.0.0.1:3000
-(the commands are in .venv/bin; `source .venv/bin/activate` puts them on the path)"""
+(huitou is in .venv/bin: `source .venv/bin/activate`; what to ask is in README.md)"""
 
 
 def register(app: typer.Typer) -> None:
@@ -88,9 +88,9 @@ def _draw(brand: Brand, wanted: ShopConfig, console: Console) -> date:
         last = max(date.fromisoformat(day.name) for day in landing.iterdir() if day.is_dir())
         console.print(f"the shop is there, up to {last}")
         return last
-    yesterday = SystemClock().now().astimezone(ZoneInfo(Shop.business_tz)).date()
+    today = SystemClock().now().astimezone(ZoneInfo(Shop.business_tz)).date()
     config = ShopConfig(
-        members=wanted.members, days=wanted.days, last_day=yesterday - timedelta(days=1)
+        members=wanted.members, days=wanted.days, last_day=today - timedelta(days=1)
     )
     shop.show(shop.draw(config, brand.root / "shop", console), console)
     fold(landing, config.last - timedelta(days=NIGHTS - 1))

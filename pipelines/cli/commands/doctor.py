@@ -58,7 +58,8 @@ def _python() -> list[Row]:
 
 def _paths() -> list[Row]:
     home = Home.from_env()
-    free = shutil.disk_usage(home.root if home.root.exists() else home.root.parent).free
+    there = next(folder for folder in (home.root, *home.root.parents) if folder.exists())
+    free = shutil.disk_usage(there).free
     rows: list[Row] = [
         (True, "HUITOU_HOME", f"{home.root} ({free / 1e9:.0f} GB free)", ""),
         (True, "dbt project", str(DBT_PROJECT) if DBT_PROJECT.is_dir() else "", "clone again"),

@@ -97,13 +97,13 @@ def run_day(brand: Brand, day: date, known_at: str | None, console: Console) -> 
 def pending(brand: Brand, last: date) -> list[date]:
     """Landing days up to `last` of which a file was never loaded, in order."""
     from pipelines import adapters
-    from pipelines.core.ingest import pending_days
+    from pipelines.core.ingest import pending_files
 
     return sorted(
         {
             day
             for source, landing in brand.config().sources.items()
-            for day in pending_days(brand, adapters.get(source), Path(landing), last)
+            for day in pending_files(brand, adapters.get(source), Path(landing), last).values()
         }
     )
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from pipelines.core.ingest.accounts import FileAccount, TableSummary, accounting, summary
-from pipelines.core.ingest.landing import pending_days
+from pipelines.core.ingest.landing import pending_files
 from pipelines.core.ingest.loading import LoadReport, load
 
 __all__ = [
@@ -15,6 +15,6 @@ __all__ = [
     "TableSummary",
     "accounting",
     "load",
-    "pending_days",
+    "pending_files",
     "summary",
 ]

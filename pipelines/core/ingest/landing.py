@@ -127,16 +127,20 @@ def plan(
     )
 
 
-def pending_days(brand: Brand, adapter: Adapter, landing: Path, last: date) -> list[date]:
-    """Landing days up to `last` of which some file was never loaded, in order.
+def pending_files(brand: Brand, adapter: Adapter, landing: Path, last: date) -> dict[str, date]:
+    """Landing days up to `last` of the files that some feed never loaded as they are now.
 
-    Undated extracts have no day of their own and are never pending by themselves.
+    By what tells such a load from every other: source, feed, path, content and what it is read
+    with. Undated extracts have no day of their own and are never pending by themselves.
     """
     check(adapter, landing)
     manifests = lake.manifests(brand, source=adapter.name)
-    days = set()
+    found = {}
     for feed in adapter.feeds:
         own = [one for one in manifests if one.table == feed.table]
         work = plan(adapter, feed, landing, (date.min, last), own)
-        days |= {file.day for file in work.pending if file.day}
-    return sorted(days)
+        for file in work.pending:
+            if file.day:
+                key = lake.file_key(feed.name, file.path, file.sha256, work.need_digests)
+                found[repr((adapter.name, *key))] = file.day
+    return found

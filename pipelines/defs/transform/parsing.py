@@ -26,8 +26,9 @@ def dbt_vars(brand: Brand) -> str:
 
 
 def newest_change(project: Path) -> float:
-    """When any file that dbt parses was last changed, as seconds since the epoch."""
-    return max(p.stat().st_mtime for p in project.rglob("*") if p.suffix in SUFFIXES)
+    """When a file that dbt parses was last changed, added or taken away, in epoch seconds."""
+    sources = (p for p in project.rglob("*") if p.suffix in SUFFIXES or p.is_dir())
+    return max(p.stat().st_mtime for p in sources)
 
 
 def target_of(brand: Brand) -> Path:

@@ -118,6 +118,9 @@ def serve(listener: socket.socket, target: Path, words: Sequence[str]) -> None:
         with connection:
             if not os.fork():
                 os._exit(_answer(connection, manifest))
+    address = Path(listener.getsockname())  # who started us may have been killed, and left it
+    address.unlink(missing_ok=True)
+    address.parent.rmdir()
 
 
 def _parsed(target: Path, words: Sequence[str]) -> Manifest | None:
@@ -152,6 +155,7 @@ def _answer(connection: socket.socket, manifest: Manifest | None) -> int:
         threading.Thread(target=_stop_with, args=[connection], daemon=True).start()
         code = _run(manifest, request["words"])
         atexit._run_exitfuncs()  # dbt closes its warehouse there, and a fork does not come by
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the client goes away once it is told
     connection.sendall(bytes([code]))
     return code
 
@@ -168,9 +172,9 @@ def _run(manifest: Manifest | None, words: list[str]) -> int:
 
 
 def _stop_with(connection: socket.socket) -> None:
-    """Interrupt this process, as a terminal would, when the client is gone."""
-    if not connection.recv(1):
-        os.kill(os.getpid(), signal.SIGINT)
+    """Interrupt this process, as a terminal would, when the client is gone or who let it ask."""
+    select.select([connection, sys.stdin], [], [])  # neither says anything; each can end
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 if __name__ == "__main__":

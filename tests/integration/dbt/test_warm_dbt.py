@@ -162,3 +162,31 @@ def test_nothing_of_it_is_left_after_the_block(project: Path) -> None:
     assert not folder.exists()
     assert not list(project.glob("parse-*"))
     assert not warm.is_parsed()
+
+
+#: A command as `huitou run` is one: dbt is warm, and a client of it builds.
+COMMAND = """
+import os, subprocess, sys
+from pathlib import Path
+from pipelines.defs.transform import warm
+
+project, dbt, *words = sys.argv[1:]
+with warm.warm_dbt(Path(project, "target"), words):
+    print(os.environ[warm.SOCKET], flush=True)
+    subprocess.run([dbt, "run", "--select", "busy"], cwd=project, stdout=subprocess.DEVNULL)
+"""
+
+
+def test_a_command_that_is_killed_leaves_no_build_and_no_folder(project: Path) -> None:
+    command = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, str(project), DBT, *options(project)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert command.stdout
+    folder = Path(command.stdout.readline().strip()).parent
+    until(lambda: not is_free(project))
+    command.kill()
+    command.communicate()
+    until(lambda: is_free(project))
+    until(lambda: not folder.exists())

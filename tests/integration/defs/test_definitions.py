@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from pipelines.core.contracts import TABLES
-from pipelines.core.home import REPOSITORY
+from pipelines.core.home import REPOSITORY, Home
 
 pytestmark = pytest.mark.integration
 
@@ -56,17 +56,19 @@ def test_the_code_location_loads_with_the_expected_jobs_and_schedules(
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Shanghai", "America/New_York"])
-def test_the_monthly_retraining_learns_from_the_day_that_ended_at_midnight(
-    definitions: dg.Definitions, zone: str
+@pytest.mark.parametrize(("name", "hour", "minute"), [("nightly", 2, 30), ("retrain", 5, 0)])
+def test_schedules_ask_for_the_day_that_ended_at_midnight(
+    definitions: dg.Definitions, name: str, hour: int, minute: int, zone: str
 ) -> None:
-    """Due at 05:00 in Shanghai, in whatever zone the daemon tells the time."""
-    due = datetime(2025, 4, 1, 5, tzinfo=ZoneInfo("Asia/Shanghai")).astimezone(ZoneInfo(zone))
+    """Due in the early morning in Shanghai, in whatever zone the daemon tells the time."""
+    due = datetime(2025, 4, 1, hour, minute, tzinfo=ZoneInfo("Asia/Shanghai"))
     schedule, repository = (
-        definitions.resolve_schedule_def("retrain"),
+        definitions.resolve_schedule_def(name),
         definitions.get_repository_def(),
     )
+    assert schedule.execution_timezone == "Asia/Shanghai"
     with dg.build_schedule_context(
-        scheduled_execution_time=due, repository_def=repository
+        scheduled_execution_time=due.astimezone(ZoneInfo(zone)), repository_def=repository
     ) as context:
         (request,) = schedule.evaluate_tick(context).run_requests
     assert request.partition_key == "2025-03-31"
@@ -125,3 +127,29 @@ def test_every_asset_is_cut_by_day_has_an_owner_and_backfills_in_one_run(
 
 def test_the_workspace_names_the_code_location() -> None:
     assert "pipelines.definitions" in Path(REPOSITORY / "workspace.yaml").read_text("utf-8")
+
+
+def test_late_files_are_asked_for_once_and_again_when_one_is_corrected(
+    definitions: dg.Definitions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dagster starts no second run of a key: a correction of the same day needs another."""
+    landing, home = tmp_path / "landing", Home(tmp_path / "home")
+    file = landing / "2025-03-01" / "orders.csv.gz"
+    file.parent.mkdir(parents=True)
+    home.brand("tested").agree("shop", landing, "Asia/Shanghai", "CNY")
+    monkeypatch.setenv("HUITOU_HOME", str(home.root))
+    monkeypatch.setenv("HUITOU_BRAND", "tested")
+    sensor = definitions.resolve_sensor_def("late_files")
+
+    def asked() -> str:
+        (request,) = sensor.evaluate_tick(dg.build_sensor_context()).run_requests
+        assert {
+            request.tags[f"dagster/asset_partition_range_{end}"] for end in ("start", "end")
+        } == {"2025-03-01"}
+        return str(request.run_key)
+
+    file.write_bytes(b"as it came first")
+    first = asked()
+    assert asked() == first
+    file.write_bytes(b"as it was corrected")
+    assert asked() != first

@@ -14,7 +14,7 @@ import pytest
 from pipelines.core import lake
 from pipelines.core.contracts import TABLES
 from pipelines.core.errors import InputError, UsageError
-from pipelines.core.ingest import accounting, load, loading, pending_days, summary, versions
+from pipelines.core.ingest import accounting, load, loading, pending_files, summary, versions
 from pipelines.core.ingest.staging import Staging
 from pipelines.core.source import AdapterError
 
@@ -206,8 +206,21 @@ def test_only_the_days_asked_for_are_loaded_and_the_others_are_pending(
     assert [f.path for f in report.files] == ["2025-03-02.csv"]
     for table in ("refunds", "orders"):
         shelf.load(table, first=date(2025, 3, 2), last=date(2025, 3, 2))
-    days = pending_days(shelf.brand, shelf.adapter, shelf.landing, date(2025, 3, 3))
-    assert days == [date(2025, 3, 1), date(2025, 3, 3)]
+    assert set(pending(shelf).values()) == {date(2025, 3, 1), date(2025, 3, 3)}
+
+
+def pending(shelf: Shelf) -> dict[str, date]:
+    return pending_files(shelf.brand, shelf.adapter, shelf.landing, date(2025, 3, 3))
+
+
+def test_a_file_that_is_corrected_is_pending_as_another(shelf: Shelf, sale: Sale) -> None:
+    """Who starts loads tells by it that there is something new to do."""
+    shelf.put(DAY, [sale(qty="x")])
+    before = pending(shelf)
+    assert pending(shelf) == before
+    shelf.put(DAY, [sale(qty=7)])
+    assert set(pending(shelf).values()) == set(before.values()) != set()
+    assert pending(shelf).keys().isdisjoint(before)
 
 
 def test_a_corrected_file_of_the_same_name_is_read_again(shelf: Shelf, sale: Sale) -> None:
