@@ -37,6 +37,12 @@ CLOCK = re.compile(
     r"|knowledge_cutoff)\b",
     re.IGNORECASE,
 )
+#: What takes a day or an hour out of an instant: the session's, which is UTC, not the brand's.
+UTC_DAY = re.compile(
+    r"\b(as\s+date\b|(?:date|date_trunc|datetrunc|date_part|datepart|extract|strftime"
+    r"|year|month|week|day|hour|dayofweek)\s*\()",
+    re.IGNORECASE,
+)
 JINJA = re.compile(r"\{[{%#]")
 
 GROUP_KEYS = {
@@ -322,6 +328,10 @@ def _rule(entry: _Entry) -> Rule:
         clock = CLOCK.search(text)
         words = f"reads the clock: {clock.group()}" if clock else ""
         entry.require(not clock, words, "say from when until when it holds, from facts alone")
+        local = UTC_DAY.search(text)
+        words = f"takes a day out of an instant, which is UTC's: {local.group()}" if local else ""
+        remedy = "name a local date of the facts, or move the instant by {at: …, plus: …}"
+        entry.require(not local, words, remedy)
         plain = "::" not in text and not JINJA.search(text)
         entry.require(plain, "is not plain SQL", "leave out Jinja; write cast(…) for `::`")
     return rule

@@ -158,6 +158,9 @@ def rule(**changes: Any) -> Callable[[Document], None]:
         (rule(when="day = current_date"), "reads the clock: current_date"),
         (rule(until="as_of"), "reads the clock: as_of"),
         (rule(when="random() < 0.5"), "reads the clock: random"),
+        (rule(until={"day": "cast(last_at as DATE)", "plus": "1"}), "which is UTC's: as DATE"),
+        (rule(when="extract(hour from last_at) < 6"), "which is UTC's: extract("),
+        (rule(when="date_trunc('day', last_at) < last_day"), "which is UTC's: date_trunc("),
         (rule(when="{{ n }} > 0"), "is not plain SQL"),
         (rule(when="n::int > 0"), "is not plain SQL"),
         (rule(until={"day": "last_day"}), "until is no moment"),
@@ -187,8 +190,12 @@ def test_a_flawed_entry_is_refused_in_words_that_say_where(
     assert caught.value.remedy
 
 
-def test_words_that_only_look_like_a_clock_are_allowed(tmp_path: Path, group: Document) -> None:
-    group["tags"][0]["rule_sql"]["when"] = "known_days > 0 and nowhere = 'today_only'"
+def test_words_that_only_look_like_a_clock_or_a_day_of_utc_are_allowed(
+    tmp_path: Path, group: Document
+) -> None:
+    group["tags"][0]["rule_sql"]["when"] = (
+        "known_days > 0 and nowhere = 'today_only' and last_day > date '2025-01-01'"
+    )
     assert TagCatalogue.load(write(tmp_path / "tags", group)).tags
 
 
