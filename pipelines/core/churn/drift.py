@@ -106,6 +106,7 @@ def _outcomes(
 ) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """What was said of members, and who had no purchase day in the 90 days after `cutoff`."""
     with duckdb.connect() as connection:
+        connection.execute("set enable_progress_bar = false")
         connection.register("scores", scores)
         if isinstance(purchase_days, pa.Table):
             connection.register("purchase_days", purchase_days)

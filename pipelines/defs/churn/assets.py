@@ -105,6 +105,7 @@ def _purchase_days(brand: Brand) -> Iterator[Path]:
     try:
         with duckdb.connect(str(brand.warehouse), read_only=True) as warehouse:
             warehouse.execute("set preserve_insertion_order = false")
+            warehouse.execute("set enable_progress_bar = false")
             warehouse.sql(PURCHASE_DAYS).write_parquet(str(path))
         yield path
     finally:

@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 SOCKET = "HUITOU_DBT_SOCKET"
 #: dbt's exit codes: something that was built did not go well; it could not go on.
 FAILED, BROKEN = 1, 2
+#: How long a build may take to stop when it is told to.
+GRACE_SECONDS = 10
 
 
 @contextmanager
@@ -175,6 +178,8 @@ def _stop_with(connection: socket.socket) -> None:
     """Interrupt this process, as a terminal would, when the client is gone or who let it ask."""
     select.select([connection, sys.stdin], [], [])  # neither says anything; each can end
     os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(GRACE_SECONDS)
+    os._exit(BROKEN)  # dbt did not take the hint; the warehouse's own log undoes what it began
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.core.churn.benchmark import bench_file, report
+from pipelines.core.churn.benchmark import bench_file, report, verdicts
 from pipelines.core.churn.files import read_history
 from pipelines.core.churn.history import day_number
 from pipelines.core.churn.peers import PEERS
@@ -114,6 +114,14 @@ def test_a_cutoff_that_cannot_be_judged_has_a_basis_and_no_number(
     lines = bench_file(written(tmp_path, HEADER + rows), [cutoff])
     assert [(line.model, line.basis, line.is_judged) for line in lines] == [("ours", basis, False)]
     assert words in report(lines)
+
+
+def test_a_cutoff_after_which_all_stayed_away_is_shown_and_judges_nobody(tmp_path: Path) -> None:
+    later = "z,2025-12-31,1\n"  # the history goes on, and none of its earlier buyers
+    lines = bench_file(written(tmp_path, HEADER + bought(600) + later), [date(2025, 6, 30)])
+    assert all(line.silent == 1.0 for line in lines)
+    assert verdicts(lines) == []
+    assert "all were silent" in report(lines)
 
 
 def test_every_judged_cutoff_has_all_models_by_all_buyers(tmp_path: Path) -> None:
