@@ -48,7 +48,12 @@ def retrain_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     return day_that_ended(context)
 
 
-@dg.sensor(job=ingest, minimum_interval_seconds=300, name="late_files")
+@dg.sensor(
+    job=ingest,
+    minimum_interval_seconds=300,
+    name="late_files",
+    description="Takes in files of days now past that were never loaded, or were corrected since.",
+)
 def late_files() -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Files that landed for days now past and were never loaded; one run takes them all."""
     brand = current_brand()
