@@ -12,6 +12,7 @@ products as (
 )
 
 select
+    lines.source_system,
     lines.order_line_id,
     lines.order_id,
     orders.member_id,
@@ -26,5 +27,7 @@ select
     orders.purchase_day,
     orders.ordered_at
 from lines
-inner join orders on lines.order_id = orders.order_id
-left join products on lines.sku_id = products.sku_id
+inner join orders
+    on lines.source_system = orders.source_system and lines.order_id = orders.order_id
+left join products
+    on lines.source_system = products.source_system and lines.sku_id = products.sku_id

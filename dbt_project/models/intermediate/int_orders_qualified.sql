@@ -14,12 +14,13 @@ identity as (
 
 refunds as (
     select
+        source_system,
         order_id,
         sum(amount_minor) as refunded_minor,
         count(*) as refund_count
     from {{ ref("stg_refunds") }}
     where event_at < {{ as_of() }}
-    group by order_id
+    group by source_system, order_id
 ),
 
 joined as (
@@ -46,7 +47,8 @@ joined as (
         orders.known_at
     from orders
     left join identity on orders.member_id = identity.member_id
-    left join refunds on orders.order_id = refunds.order_id
+    left join refunds
+        on orders.source_system = refunds.source_system and orders.order_id = refunds.order_id
 ),
 
 judged as (

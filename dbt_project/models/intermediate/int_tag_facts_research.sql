@@ -22,7 +22,8 @@ quality_refunds as (
         orders.member_id,
         refunds.event_at as refunded_at
     from {{ ref("stg_refunds") }} as refunds
-    inner join {{ ref("int_orders_qualified") }} as orders on refunds.order_id = orders.order_id
+    inner join {{ ref("int_orders_qualified") }} as orders
+        on refunds.source_system = orders.source_system and refunds.order_id = orders.order_id
     where
         refunds.reason_code = 'quality'
         and refunds.event_at < {{ as_of() }}

@@ -20,11 +20,12 @@ orders as (
 
 costs as (
     select
+        source_system,
         order_id,
         case when count(*) = count(cost_minor) then sum(cost_minor) end as goods_minor
     from {{ ref("stg_order_lines") }}
     where order_id in (select order_id from coupons where order_id is not null)
-    group by order_id
+    group by source_system, order_id
 ),
 
 -- a visit is any order that was placed and not called off
@@ -51,8 +52,9 @@ used as (
         and coupons.redeemed_date > coupons.pair_redeemed_date as is_activated
     from coupons
     left join orders
-        on coupons.order_id = orders.order_id and coupons.source_system = orders.source_system
-    left join costs on coupons.order_id = costs.order_id
+        on coupons.source_system = orders.source_system and coupons.order_id = orders.order_id
+    left join costs
+        on coupons.source_system = costs.source_system and coupons.order_id = costs.order_id
     left join visits
         on
             coupons.member_id = visits.member_id
@@ -65,8 +67,8 @@ used as (
         *,
         -- an order paid with several coupons of the cell counts once
         row_number() over (
-            partition by {{ keys | join(", ") }}, order_id
-            order by case when order_net_minor is null then 1 else 0 end, source_system, issue_id
+            partition by {{ keys | join(", ") }}, source_system, order_id
+            order by case when order_net_minor is null then 1 else 0 end, issue_id
         ) = 1 and order_net_minor is not null as is_order
     from used
 ),

@@ -102,7 +102,8 @@ quality_refunds as (
         orders.member_id,
         count(*) as quality_refunds
     from {{ ref("stg_refunds") }} as refunds
-    inner join orders on refunds.order_id = orders.order_id
+    inner join orders
+        on refunds.source_system = orders.source_system and refunds.order_id = orders.order_id
     where
         refunds.reason_code = 'quality'
         and refunds.event_at >= {{ days_before_as_of(365) }}
@@ -127,7 +128,7 @@ first_products as (
         category,
         row_number() over (
             partition by member_id
-            order by is_gift, line_net_minor desc, order_line_id
+            order by is_gift, line_net_minor desc, order_line_id, source_system
         ) as line_rank
     from lines
     where order_rank = 1

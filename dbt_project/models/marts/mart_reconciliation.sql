@@ -76,7 +76,8 @@ checks as (
             coalesce(sum(refunds.amount_minor) filter (where orders.order_id is null), 0)
                 as homeless_minor
         from {{ ref("stg_refunds") }} as refunds
-        left join orders on refunds.order_id = orders.order_id
+        left join orders
+            on refunds.source_system = orders.source_system and refunds.order_id = orders.order_id
         where refunds.event_at < {{ as_of() }}
     ) as given
     cross join (

@@ -6,7 +6,10 @@ with redemptions as (
         redemptions.redeemed_at,
         coalesce(identity.canonical_member_id, issues.member_id) as member_id
     from {{ ref("stg_coupon_redemptions") }} as redemptions
-    left join {{ ref("stg_coupon_issues") }} as issues on redemptions.issue_id = issues.issue_id
+    left join {{ ref("stg_coupon_issues") }} as issues
+        on
+            redemptions.source_system = issues.source_system
+            and redemptions.issue_id = issues.issue_id
     left join {{ ref("int_member_identity") }} as identity
         on issues.member_id = identity.member_id
     where redemptions.event_at < {{ as_of() }}

@@ -11,17 +11,20 @@ lines as (
 
 line_sums as (
     select
+        lines.source_system,
         lines.order_id,
         count(*) as line_count,
         sum(lines.line_net_minor) as lines_minor,
         count(*) - count(products.sku_id) as unknown_products
     from lines
-    left join {{ ref("stg_products") }} as products on lines.sku_id = products.sku_id
-    group by lines.order_id
+    left join {{ ref("stg_products") }} as products
+        on lines.source_system = products.source_system and lines.sku_id = products.sku_id
+    group by lines.source_system, lines.order_id
 ),
 
 all_orders as (
     select
+        source_system,
         order_id,
         event_at,
         gross_minor - discount_minor as goods_minor,
@@ -42,18 +45,22 @@ judged_lines as (
             > {{ var("line_tolerance_minor") }} * line_sums.line_count
         ) as mismatches
     from line_sums
-    left join all_orders on line_sums.order_id = all_orders.order_id
+    left join all_orders
+        on
+            line_sums.source_system = all_orders.source_system
+            and line_sums.order_id = all_orders.order_id
 ),
 
 refunded as (
     select
+        refunds.source_system,
         refunds.order_id,
         count(*) as refund_count,
         sum(refunds.amount_minor) as refunded_minor,
         min(refunds.event_at) as first_refund_at
     from {{ ref("stg_refunds") }} as refunds
     where refunds.{{ known }}
-    group by refunds.order_id
+    group by refunds.source_system, refunds.order_id
 ),
 
 judged_refunds as (
@@ -65,7 +72,10 @@ judged_refunds as (
         count(*) filter (where refunded.refunded_minor > all_orders.paid_minor) as too_much,
         count(*) filter (where refunded.first_refund_at < all_orders.event_at) as too_early
     from refunded
-    left join all_orders on refunded.order_id = all_orders.order_id
+    left join all_orders
+        on
+            refunded.source_system = all_orders.source_system
+            and refunded.order_id = all_orders.order_id
 ),
 
 judged_orders as (
@@ -77,7 +87,8 @@ judged_orders as (
         count(*) as order_count,
         count(*) filter (where orders.currency <> '{{ var("currency") }}') as foreign_currency
     from orders
-    left join {{ ref("stg_stores") }} as stores on orders.store_id = stores.store_id
+    left join {{ ref("stg_stores") }} as stores
+        on orders.source_system = stores.source_system and orders.store_id = stores.store_id
     left join (select distinct member_id from {{ ref("stg_members") }}) as members
         on orders.member_id = members.member_id
 ),
@@ -109,7 +120,9 @@ judged_issues as (
         count(*) - count(templates.template_id) as unknown_templates
     from issues
     left join {{ ref("stg_coupon_templates") }} as templates
-        on issues.template_id = templates.template_id
+        on
+            issues.source_system = templates.source_system
+            and issues.template_id = templates.template_id
 ),
 
 redemptions as (
@@ -124,8 +137,14 @@ judged_redemptions as (
         count(redemptions.order_id) as with_order,
         count(redemptions.order_id) - count(all_orders.order_id) as unknown_orders
     from redemptions
-    left join {{ ref("stg_coupon_issues") }} as issues on redemptions.issue_id = issues.issue_id
-    left join all_orders on redemptions.order_id = all_orders.order_id
+    left join {{ ref("stg_coupon_issues") }} as issues
+        on
+            redemptions.source_system = issues.source_system
+            and redemptions.issue_id = issues.issue_id
+    left join all_orders
+        on
+            redemptions.source_system = all_orders.source_system
+            and redemptions.order_id = all_orders.order_id
 ),
 
 judged_uses as (
@@ -137,7 +156,7 @@ judged_uses as (
             issue_id,
             count(*) filter (where reversed_at is null or reversed_at >= {{ as_of() }}) as uses
         from redemptions
-        group by issue_id
+        group by source_system, issue_id
     ) as uses_of_issues
 ),
 
@@ -148,7 +167,8 @@ judged_answers as (
     from {{ ref("stg_survey_answers") }} as answers
     left join {{ ref("stg_survey_questions") }} as questions
         on
-            answers.survey_id = questions.survey_id
+            answers.source_system = questions.source_system
+            and answers.survey_id = questions.survey_id
             and answers.version = questions.version
             and answers.question_id = questions.question_id
     where answers.{{ known }}

@@ -25,6 +25,8 @@ TZ = "America/New_York"
 ZONE = ZoneInfo(TZ)
 FIRST, LAST = date(2024, 12, 20), date(2025, 4, 5)
 MEMBERS = ["a", "b", "c", "d"]
+#: Two systems that number their orders alike.
+SYSTEMS = ["shop", "pos"]
 MARTS = "mart_purchase_days mart_member_daily mart_repurchase_kpi mart_retention_cohort"
 #: A run takes a third of a second, so a failing history is shown as it was found.
 FEW = settings(
@@ -58,8 +60,10 @@ def instants(draw: st.DrawFn) -> datetime:
 def worlds(draw: st.DrawFn) -> World:
     orders, refunds = [], []
     for number in range(draw(st.integers(0, 14))):
+        system, twin = {"source_system": SYSTEMS[number % 2]}, number // 2
         order = {
-            "order_id": f"o{number}",
+            **system,
+            "order_id": f"o{twin}",
             "member_id": draw(st.sampled_from([*MEMBERS, None])),
             "ordered_at": draw(instants()),
             "status": draw(st.sampled_from(["paid", "completed", "completed", "cancelled"])),
@@ -78,7 +82,8 @@ def worlds(draw: st.DrawFn) -> World:
         if draw(st.booleans()):
             refunds.append(
                 {
-                    "refund_id": f"r{number}",
+                    **system,
+                    "refund_id": f"r{twin}",
                     "order_id": order["order_id"],
                     "amount_minor": draw(st.integers(1, 3)) * 100,
                     "refunded_at": order["ordered_at"] + timedelta(days=draw(st.integers(0, 40))),
@@ -112,14 +117,15 @@ def local_day(at: datetime) -> date:
     return at.astimezone(ZONE).date()
 
 
-def held(rows: list[dict[str, Any]], key: str, world: World) -> dict[str, dict[str, Any]]:
+def held(rows: list[dict[str, Any]], key: str, world: World) -> list[dict[str, Any]]:
     """The last version of each row known at the cutoff, without the deleted ones."""
-    latest: dict[str, dict[str, Any]] = {}
+    latest: dict[tuple[str, str], dict[str, Any]] = {}
     for row in rows:  # a later version stands later in the list
-        seen = latest.get(row[key])
+        name = (row.get("source_system", "shop"), row[key])
+        seen = latest.get(name)
         if row["known_at"] <= world.cutoff and (not seen or row["known_at"] >= seen["known_at"]):
-            latest[row[key]] = row
-    return {name: row for name, row in latest.items() if not row.get("is_deleted")}
+            latest[name] = row
+    return [row for row in latest.values() if not row.get("is_deleted")]
 
 
 @dataclass(frozen=True)
@@ -134,20 +140,20 @@ class Order:
 
 def counted(world: World) -> list[Order]:
     """The qualifying orders, by the words of the conventions."""
-    members = held(world.tables["members"], "member_id", world)
-    refunded: dict[str, int] = defaultdict(int)
-    for refund in held(world.tables["refunds"], "refund_id", world).values():
+    members = {row["member_id"]: row for row in held(world.tables["members"], "member_id", world)}
+    refunded: dict[tuple[str, str], int] = defaultdict(int)
+    for refund in held(world.tables["refunds"], "refund_id", world):
         if refund["refunded_at"] < world.as_of:
-            refunded[refund["order_id"]] += refund["amount_minor"]
+            refunded[refund["source_system"], refund["order_id"]] += refund["amount_minor"]
     found = []
-    for order in held(world.tables["orders"], "order_id", world).values():
+    for order in held(world.tables["orders"], "order_id", world):
         described = members.get(order["member_id"] or "")
         described = described if described and described["joined_at"] < world.as_of else None
         member = order["member_id"]
         if described and described.get("merged_into") and described["updated_at"] < world.as_of:
             member = "a"
         employee = described is not None and described["member_type"] == "employee"
-        net = order["paid_minor"] - refunded[order["order_id"]]
+        net = order["paid_minor"] - refunded[order["source_system"], order["order_id"]]
         if (
             order["ordered_at"] < world.as_of
             and order["status"] != "cancelled"
