@@ -100,6 +100,7 @@ def make_brand(root: Path, members: int) -> int:
     brand.agree("bench", root, ZONE, "CNY")
     history = purchase_days(members)
     with duckdb.connect(str(brand.warehouse)) as warehouse:
+        warehouse.execute("set enable_progress_bar = false")
         warehouse.register("history", history)
         warehouse.execute("create schema marts")
         warehouse.execute("create table marts.mart_purchase_days as from history")

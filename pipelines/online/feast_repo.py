@@ -84,7 +84,7 @@ def _apply(brand: Brand, repo: Path) -> bool:
     if brand.registry.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
         return False
     stamp.unlink(missing_ok=True)
-    feast = [sys.executable, "-c", "from feast.cli.cli import cli; cli()"]
+    feast = [sys.executable, "-P", "-c", "from feast.cli.cli import cli; cli()"]
     done = subprocess.run(  # noqa: S603 - our own interpreter, our own words
         [*feast, "-c", str(repo), "-f", str(config), "apply", "--skip-source-validation"],
         env={**os.environ, **environment(brand), "PYTHONDONTWRITEBYTECODE": "1"},

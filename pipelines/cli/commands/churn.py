@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -35,7 +36,8 @@ def bench(
     """Our model and its peers on a purchase history: same cut-offs, one table.
 
     Each cut-off is judged on the 90 days after it; everything is learnt from what lies before.
-    A cut-off with too little before it gets the basis `insufficient`, and no number.
+    A cut-off with too little before it gets the basis `insufficient`, and no number. Days in the
+    future are left out.
 
     Example:
 
@@ -46,7 +48,8 @@ def bench(
 
     days = [options.calendar_day(day) for day in [*cutoff, *(more or [])]]
     with Console(stderr=True).status("starting") as status:
-        lines = bench_file(file, days, business_tz, PEERS, status.update)
+        today = datetime.now(UTC).date() + timedelta(days=1)  # somewhere it is tomorrow
+        lines = bench_file(file, days, business_tz, PEERS, status.update, today)
     typer.echo(report(lines))
 
 

@@ -35,7 +35,7 @@ def serve(
     """
     _, chosen = options.chosen_brand(brand)
     words = ["--brand", chosen.name, "--host", host, "--port", str(port)]
-    _become([sys.executable, "-m", "pipelines.online.gateway", *words])
+    _become([sys.executable, "-P", "-m", "pipelines.online.gateway", *words])
 
 
 def dev(

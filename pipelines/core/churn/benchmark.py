@@ -71,14 +71,18 @@ def bench_file(
     business_tz: str = "UTC",
     peers: Mapping[str, Peer] = PEERS,
     tell: Callable[[str], None] = lambda _: None,
+    today: date = date.max,
 ) -> list[Line]:
     """The benchmark on a file of `customer_id`, `purchased_at`, `net`.
+
+    Days after `today` are a slip of the pen, and no sign that a window is over.
 
     Raises:
         UsageError: the file is not such a file.
     """
     tell(f"reading {path.name}")
-    return bench_history(path.name, read_history(path, business_tz), cutoffs, peers, tell)
+    history = read_history(path, business_tz).until(day_number(today))
+    return bench_history(path.name, history, cutoffs, peers, tell)
 
 
 def bench_history(

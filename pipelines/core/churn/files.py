@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from pipelines.core.churn.history import History, from_rows
 from pipelines.core.clock import zone_of
@@ -15,8 +16,10 @@ REMEDY = (
     "give a CSV or Parquet file with the columns customer_id, purchased_at (an instant or day) "
     "and net (a number, major units; refunds negative)"
 )
-#: An offset or Z at the end of a text says that it is an instant, not a local time.
-OFFSET = "(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
+DAY = "[0-9]{4}[-/][0-9]{1,2}[-/][0-9]{1,2}"
+TIME = "[ T][0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?"
+#: A text with an offset is an instant, one without a local time; any other zone is refused.
+INSTANT, LOCAL = f"{DAY}{TIME} ?(Z|UTC|[+-][0-9]{{2}}(:?[0-9]{{2}})?)", f"{DAY}({TIME})?"
 MAJOR = 100
 PARQUET, MAGIC = (".parquet", ".pq"), b"PAR1"
 #: More is no amount of money, and would not fit a sum to the hundredth.
@@ -37,11 +40,22 @@ def read_history(path: Path, business_tz: str = "UTC") -> History:
     if not path.is_file():
         message = f"no file {path}"
         raise UsageError(message, REMEDY)
+    try:  # a file is read to its end only as its days are counted
+        days = _days(path, business_tz)
+    except duckdb.Error as error:
+        message = f"cannot read {path.name}: {str(error).splitlines()[0]}"
+        raise UsageError(message, REMEDY) from error
+    ids = days["customer_id"].combine_chunks()
+    return from_rows(ids, days["day"].to_numpy(), days["net"].to_numpy())
+
+
+def _days(path: Path, business_tz: str) -> pa.Table:
+    """`customer_id`, `day` since 1970 and `net` in hundredths, a row a customer and day."""
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
         rows = _rows(connection, path)
         _check(rows, path)
-        days = rows.query(
+        return rows.query(
             "purchases",
             f"""
             select customer_id, (local - date '1970-01-01')::integer as day,
@@ -58,20 +72,14 @@ def read_history(path: Path, business_tz: str = "UTC") -> History:
             order by all
             """,  # noqa: S608 — a constant and a name that was looked up
         ).to_arrow_table()
-    ids = days["customer_id"].combine_chunks()
-    return from_rows(ids, days["day"].to_numpy(), days["net"].to_numpy())
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, path: Path) -> duckdb.DuckDBPyRelation:
     """The file's rows, each with what could be read of it."""
-    try:
-        if _is_parquet(path):
-            file = connection.read_parquet(str(path))
-        else:
-            file = connection.read_csv(str(path), header=True, all_varchar=True)
-    except duckdb.Error as error:
-        message = f"cannot read {path.name}: {str(error).splitlines()[0]}"
-        raise UsageError(message, REMEDY) from error
+    if _is_parquet(path):
+        file = connection.read_parquet(str(path))
+    else:
+        file = connection.read_csv(str(path), header=True, all_varchar=True)
     if missing := [name for name in COLUMNS if name not in file.columns]:
         message = f"{path.name} has no column {', '.join(missing)}"
         raise UsageError(message, REMEDY)
@@ -81,10 +89,10 @@ def _rows(connection: duckdb.DuckDBPyConnection, path: Path) -> duckdb.DuckDBPyR
         nullif(trim(customer_id::varchar), '') as customer_id,
         purchased_at::varchar as purchased_text,
         net::varchar as net_text,
-        regexp_matches(trim(purchased_at::varchar), '{OFFSET}')
-            and length(trim(purchased_at::varchar)) > 10 as is_instant,
-        case when is_instant then try_cast(purchased_at::varchar as timestamptz) end as at_instant,
-        case when not is_instant then try_cast(purchased_at::varchar as timestamp) end as at_local,
+        case when regexp_full_match(trim(purchased_at::varchar), '{INSTANT}')
+            then try_cast(purchased_at::varchar as timestamptz) end as at_instant,
+        case when regexp_full_match(trim(purchased_at::varchar), '{LOCAL}')
+            then try_cast(purchased_at::varchar as timestamp) end as at_local,
         try_cast(net::varchar as double) as net
         """
     )

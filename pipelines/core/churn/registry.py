@@ -10,7 +10,7 @@ import hashlib
 import shutil
 import tempfile
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ PARTS = (MODEL, WITH_TREES, TREES_ALONE)
 #: What stands for the hazard table where a version is asked for.
 HEURISTIC = "heuristic"
 CARD, PLOT, MANIFEST, CURRENT = "card.json", "calibration.svg", "manifest.json", "current.json"
+REMEDY = "choose another with `huitou model use`, or train anew"
 
 
 class ModelError(HuitouError):
@@ -46,7 +47,8 @@ class ModelError(HuitouError):
 def save(model: ChurnModel, card: dict[str, Any], root: Path) -> str:
     """Write a version below `root` and return its name: the day it was trained, and its hash.
 
-    The same model again is the same version; its first card stays.
+    The same model again is the same version; its first card stays. A version that was damaged since
+    is written anew.
     """
     root.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=root, prefix=".writing-"))
@@ -61,7 +63,8 @@ def save(model: ChurnModel, card: dict[str, Any], root: Path) -> str:
         write_text(folder / PLOT, plot)
         files = {path.name: sha256(path) for path in sorted(folder.iterdir())}
         write_json(folder / MANIFEST, {"format": FORMAT, "version": version, "files": files})
-        if not (root / version).exists():
+        if not _is_whole(root, version):
+            shutil.rmtree(root / version, ignore_errors=True)
             folder.rename(root / version)
         return version
     finally:
@@ -81,18 +84,9 @@ def load(root: Path, version: str, threads: int = 2) -> ChurnModel:
         ModelError: a file is missing or not the one that was written.
     """
     folder = _folder(root, version)
-    manifest = read_json(folder / MANIFEST)
-    remedy = "choose another with `huitou model use`, or train anew"
-    for name in (*PARTS, CARD, PLOT):
-        written = manifest["files"].get(name)
-        if not (folder / name).is_file() or sha256(folder / name) != written:
-            message = f"{name} of model {version} is not the file that was written"
-            raise ModelError(message, remedy)
-    if not version.endswith(f"-{_content(folder)}"):
-        message = f"model {version} does not hold what its name says"
-        raise ModelError(message, remedy)
-    if manifest["format"] != FORMAT:
-        message = f"model {version} is of format {manifest['format']}, this release reads {FORMAT}"
+    made = _verify(folder, version)
+    if made != FORMAT:
+        message = f"model {version} is of format {made}, this release reads {FORMAT}"
         raise ModelError(message, "train a model with this release")
     texts = [(folder / name).read_text(encoding="utf-8") for name in (WITH_TREES, TREES_ALONE)]
     return _from_json(read_json(folder / MODEL), texts, threads)
@@ -104,7 +98,7 @@ def card_of(root: Path, version: str) -> dict[str, Any]:
     Raises:
         UsageError: there is no such version.
     """
-    found: dict[str, Any] = read_json(_folder(root, version) / CARD)
+    found: dict[str, Any] = _read(_folder(root, version) / CARD)
     return found
 
 
@@ -125,9 +119,72 @@ def use(root: Path, version: str) -> None:
 
 
 def served(root: Path) -> str | None:
-    """The version in use; None while the hazard table serves."""
+    """The version in use; None while the hazard table serves.
+
+    Raises:
+        ModelError: what says so cannot be read.
+    """
     pointer = root / CURRENT
-    return str(read_json(pointer)["version"]) if pointer.exists() else None
+    return str(_read(pointer).get("version")) if pointer.exists() else None
+
+
+def served_on(root: Path, day: date) -> str | None:
+    """What scores a day: the version in use, or the newest promoted one that knew no later day.
+
+    None for the hazard table.
+
+    Raises:
+        ModelError: what is in use, or a card, cannot be read.
+    """
+    current = served(root)
+    if current is None or trained_on(current) <= day:
+        return current
+    then = [version for version in versions(root) if trained_on(version) <= day]
+    promoted = [version for version in then if _was_promoted(root, version)]
+    return promoted[-1] if promoted else None
+
+
+def trained_on(version: str) -> date:
+    """The last day that a version knows of."""
+    return date.fromisoformat(version.rpartition("-")[0])
+
+
+def _was_promoted(root: Path, version: str) -> bool:
+    return bool(card_of(root, version).get("verdict", {}).get("promoted"))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = read_json(path)
+    except (OSError, ValueError) as error:
+        found = error
+    if not isinstance(found, dict):
+        message = f"{path} cannot be read"
+        raise ModelError(message, REMEDY)
+    return found
+
+
+def _is_whole(root: Path, version: str) -> bool:
+    """Whether the version stands there as it was written."""
+    try:
+        _verify(root / version, version)
+    except ModelError:
+        return False
+    return True
+
+
+def _verify(folder: Path, version: str) -> object:
+    """The format of a version's files, all of them as they were written."""
+    manifest = _read(folder / MANIFEST)
+    for name in (*PARTS, CARD, PLOT):
+        written = manifest.get("files", {}).get(name)
+        if not (folder / name).is_file() or sha256(folder / name) != written:
+            message = f"{name} of model {version} is not the file that was written"
+            raise ModelError(message, REMEDY)
+    if not version.endswith(f"-{_content(folder)}"):
+        message = f"model {version} does not hold what its name says"
+        raise ModelError(message, REMEDY)
+    return manifest.get("format")
 
 
 def _content(folder: Path) -> str:

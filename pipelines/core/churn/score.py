@@ -99,8 +99,7 @@ def batches(history: History, scoring: Scoring) -> Iterator[pa.RecordBatch]:
             snapshot = part.at(scoring.today)
             predictions = predict(part, snapshot)
             table = to_table(part.ids, snapshot, predictions, scoring.as_of, basis, scoring.version)
-            table = withhold(table, scoring.withheld)
-        yield from table.combine_chunks().to_batches()
+        yield from withhold(table, scoring.withheld).combine_chunks().to_batches()
 
 
 def is_sufficient(history: History, today: int) -> bool:

@@ -24,6 +24,8 @@ from pipelines.core.clock import business_day
 from pipelines.core.errors import UsageError
 
 LABEL = "is_silent_90d"
+LATER = "what is served was trained on later days"
+CHANGED = "what is served was changed during the training"
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,14 @@ class Retrained:
     verdict: Verdict
     version: str | None = None
     card: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _InUse:
+    """The version in use, None for the hazard table, or words on why that is not known."""
+
+    version: str | None
+    why_not: str = ""
 
 
 def retrain(
@@ -55,25 +65,38 @@ def retrain(
     model = learn_as_of(history, today, extras, settings)
     if model is None:
         return Retrained(Verdict(False, "no past cut-off with enough buyers to learn from"))
-    name = registry.served(root)
-    served, unread = _served(root, name, settings)
+    in_use = _in_use(root)
+    served, unread = _served(root, in_use, settings)
     trials = backtest(history, today, served, extras, settings)
     shift = _shift(served, model, history, extras)
     verdict = judge(trials, shift)
     verdict = replace(verdict, why=verdict.why + unread)
-    made = {**card(model, history, trials, verdict, shift), "tried_against": name}
+    if served is not None and served.cutoff > today:
+        verdict = Verdict(False, f"{LATER}: what is served stays")
+    elif _in_use(root) != in_use:
+        verdict = Verdict(False, f"{CHANGED}: that stays")
+    made = {**card(model, history, trials, verdict, shift), "tried_against": in_use.version}
     version = registry.save(model, made, root)
     if verdict.promoted:
         registry.use(root, version)
     return Retrained(verdict, version, made)
 
 
-def _served(root: Path, name: str | None, settings: Settings) -> tuple[ChurnModel | None, str]:
-    """The served version; none, and words on why, if it cannot be read: training is the remedy."""
+def _in_use(root: Path) -> _InUse:
     try:
-        return (registry.load(root, name, settings.threads) if name else None), ""
+        return _InUse(registry.served(root))
+    except registry.ModelError as error:
+        return _InUse(None, error.message)
+
+
+def _served(root: Path, in_use: _InUse, settings: Settings) -> tuple[ChurnModel | None, str]:
+    """The served version; none, and words on why, if it cannot be read: training is the remedy."""
+    version, why = in_use.version, in_use.why_not
+    try:
+        served = registry.load(root, version, settings.threads) if version else None
     except (registry.ModelError, UsageError) as error:
-        return None, f"; not tried against what was served: {error.message}"
+        served, why = None, error.message
+    return served, f"; not tried against what was served: {why}" if why else ""
 
 
 def _shift(
@@ -104,7 +127,7 @@ def training_entities(
     settings = settings or Settings()
     history, today = _read(purchase_days, as_of, business_tz)
     sample = sample_for(history, today, settings)
-    served, _ = _served(root, registry.served(root), settings)
+    served, _ = _served(root, _in_use(root), settings)
     own = own_cutoff(served, today)
     days = [day for day in (today, own) if day is not None]
     parts = []

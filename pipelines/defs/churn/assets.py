@@ -17,6 +17,8 @@ from pipelines.core.churn.extras import Extras
 from pipelines.core.churn.from_log import knowledge
 from pipelines.core.churn.score import Scoring, write_scores
 from pipelines.core.churn.train import LABEL, Retrained, retrain, training_entities
+from pipelines.core.clock import business_day, iso
+from pipelines.core.errors import UsageError
 from pipelines.core.feature_log import FeatureLog
 from pipelines.core.home import Brand
 from pipelines.defs.churn.drift import check_specs, drift
@@ -25,12 +27,14 @@ from pipelines.defs.run import DAYS, OWNERS, BrandResource, Instants, config_of,
 from pipelines.online.access.erasures import Erasures, erasures_path, forget_erased
 from pipelines.online.feast_repo import apply
 from pipelines.online.training import save, training_set
+from pipelines.online.training_sets import sweep
 
 #: The feature service that the model learns from and scores with.
 SERVICE = "churn_train_v1"
 PURCHASE_DAYS = """
     select member_id, purchase_date, net_minor from marts.mart_purchase_days
 """
+PURCHASES_END = "select max(as_of) as as_of from marts.mart_purchase_days"
 NO_PROFILING = """
     select member_id from marts.mart_member_contact where not consent_profiling order by member_id
 """
@@ -76,6 +80,7 @@ def member_risk(context: dg.AssetExecutionContext, huitou: BrandResource) -> dg.
 def churn_model(context: dg.AssetExecutionContext, huitou: BrandResource) -> dg.MaterializeResult:
     """A version of the churn model, tried on past cut-offs; served only if it is no worse there."""
     brand, moment = huitou.brand, instants(context, huitou.brand)
+    _check_day(brand, moment)
     zone, agreed = config_of(brand).business_tz, _agreed(brand)
     extras = _log_as_known(brand, agreed, moment)
     made = retrain(agreed, moment.as_of, zone, brand.models, extras)
@@ -88,6 +93,19 @@ def churn_model(context: dg.AssetExecutionContext, huitou: BrandResource) -> dg.
             "calibration": dg.MetadataValue.md(_picture(made)),
         }
     )
+
+
+def _check_day(brand: Brand, moment: Instants) -> None:
+    """That the day was run: a purchase the marts do not hold yet would be taught as silence.
+
+    Raises:
+        UsageError: the marts end before the day does.
+    """
+    (ends_at,) = _query(brand, PURCHASES_END)["as_of"].to_pylist()
+    if ends_at is not None and ends_at < moment.as_of:
+        day = business_day(moment.as_of, config_of(brand).business_tz)
+        message = f"{day} was not run: purchases are known until {iso(ends_at)}"
+        raise UsageError(message, f"run it first: huitou run --as-of {day}")
 
 
 def _picture(made: Retrained) -> str:
@@ -127,8 +145,9 @@ def _query(brand: Brand, query: str) -> pa.Table:
 
 
 def _scoring(brand: Brand, moment: Instants) -> Scoring:
-    """With the version in use; with the counted hazard table while there is none."""
-    zone, version = config_of(brand).business_tz, registry.served(brand.models)
+    """With the version in use that day; with the counted hazard table while there was none."""
+    zone = config_of(brand).business_tz
+    version = registry.served_on(brand.models, business_day(moment.as_of, zone))
     withheld = _query(brand, NO_PROFILING)["member_id"].combine_chunks()
     if version is None:
         return Scoring(moment.as_of, zone, withheld)
@@ -151,6 +170,7 @@ def _log_as_known(brand: Brand, purchases: pa.Table, moment: Instants) -> Extras
         return None
     apply(brand)
     rows = training_set(brand, SERVICE, entities)
+    sweep(brand.training_sets)  # one retraining runs at a time
     save(rows, brand.training_sets / f"{moment.snapshot_id}.parquet")
     forget_erased(brand)  # who was erased while the rows were being joined
     return Extras(rows.drop([LABEL]), zone)

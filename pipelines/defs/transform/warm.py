@@ -67,7 +67,7 @@ def _start(listener: socket.socket, target: Path, words: Sequence[str]) -> subpr
     """The warm process; the end of its input, even by our sudden death, is its end."""
     number = listener.fileno()
     return subprocess.Popen(  # noqa: S603  # our own interpreter and module
-        [sys.executable, "-m", __name__, str(number), str(target), *words],
+        [sys.executable, "-P", "-m", __name__, str(number), str(target), *words],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -94,7 +94,7 @@ def client() -> NoReturn:
 def _ask(words: list[str]) -> int | None:
     """The exit code of dbt with these words, in this folder, environment and terminal.
 
-    None if no warm process stands.
+    None if no warm process stands, or it is gone before it began.
     """
     request = {"words": words, "folder": str(Path.cwd()), "environment": dict(os.environ)}
     with socket.socket(socket.AF_UNIX) as connection:
@@ -102,7 +102,10 @@ def _ask(words: list[str]) -> int | None:
             connection.connect(os.environ.get(SOCKET, ""))
             socket.send_fds(connection, [b"."], [1, 2])
             connection.sendall(json.dumps(request).encode() + b"\n")
+            begun = connection.recv(1)
         except OSError:
+            return None
+        if not begun:
             return None
         code = connection.recv(1)  # nothing if the fork was killed
     return code[0] if code else BROKEN
@@ -148,6 +151,7 @@ def _answer(connection: socket.socket, manifest: Manifest | None) -> int:
     _, (out, err), _, _ = socket.recv_fds(connection, 1, 2)
     with connection.makefile("rb") as lines:
         request = json.loads(lines.readline())
+    connection.sendall(b"!")  # from here on it is not begun again
     code = FAILED if manifest is None else 0
     if request["words"]:
         os.dup2(out, 1)

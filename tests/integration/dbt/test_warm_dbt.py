@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -152,6 +154,34 @@ def test_where_the_warm_process_has_died_dbt_starts_cold(
     monkeypatch.setenv(warm.SOCKET, str(project / "nobody listens"))
     done = dbt(project, "run", "--select", "made", MADE_BY="ada")
     assert (done.returncode, made_by(project)) == (0, "ada")
+
+
+def test_where_the_warm_process_dies_before_it_begins_dbt_starts_cold(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen()
+        monkeypatch.setenv(warm.SOCKET, address)
+        dying = threading.Thread(target=lambda: [listener.accept()[0].close() for _ in range(2)])
+        dying.start()
+        assert not warm.is_parsed()
+        done = dbt(project, "run", "--select", "made", MADE_BY="ada")
+        dying.join()
+    assert (done.returncode, made_by(project)) == (0, "ada")
+
+
+def test_a_folder_with_packages_of_our_names_is_none_of_our_business(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "theirs"
+    for name in ("pipelines", "dbt"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "__init__.py").write_text("raise SystemExit('theirs')")
+    monkeypatch.chdir(folder)
+    with warm.warm_dbt(project / "target", options(project)):
+        assert warm.is_parsed()
 
 
 def test_nothing_of_it_is_left_after_the_block(project: Path) -> None:

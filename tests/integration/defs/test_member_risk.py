@@ -12,7 +12,9 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from pipelines.core.churn import registry
 from pipelines.core.churn.history import History
+from pipelines.core.churn.learn import Settings, learn
 from pipelines.core.clock import as_of_for, iso
 from pipelines.core.feature_log import FeatureLog, Watermark
 from pipelines.core.home import Brand
@@ -51,7 +53,11 @@ def brand(tmp_path: Path, history: History) -> Brand:
     with duckdb.connect(str(found.warehouse)) as warehouse:
         warehouse.register("days", days)
         warehouse.execute("create schema marts")
-        warehouse.execute("create table marts.mart_purchase_days as from days")
+        ran_at = iso(as_of_for(day_of(TODAY), ZONE))
+        warehouse.execute(
+            f"create table marts.mart_purchase_days as select *, timestamptz '{ran_at}' as as_of "
+            "from days"
+        )
         warehouse.execute(
             "create table marts.mart_member_contact as select distinct member_id, "
             "member_id <> 'c000001' as consent_profiling from days"
@@ -120,3 +126,31 @@ def test_a_nights_scores_are_held_against_a_month_ago_and_old_ones_against_what_
     assert numbers[STABLE]["mean_before"] == pytest.approx(0.0145, abs=0.0005)
     scores = pq.read_table(brand.scores / "member_risk.parquet")["p_churn_90d"].drop_null()
     assert numbers[STABLE]["mean_now"] == round(scores.to_numpy().mean(), 4)
+
+
+def test_a_past_night_is_not_scored_by_a_model_that_knows_later_days(
+    defs: Any, brand: Brand, history: History
+) -> None:
+    served = learn(history, TODAY + 5, settings=Settings(threads=1))
+    assert served is not None
+    registry.use(brand.models, registry.save(served, {}, brand.models))
+    scored(defs, brand)
+    scores = pq.read_table(brand.scores / "member_risk.parquet")
+    assert set(scores["basis"].to_pylist()) == {"heuristic", "consent_withheld"}
+
+
+def test_no_model_is_learnt_of_a_day_that_was_not_run(defs: Any, brand: Brand) -> None:
+    """Purchases that the marts do not hold yet would be taught as silence."""
+    from pipelines.core.errors import UsageError
+    from pipelines.defs.run import BrandResource
+
+    with dg.DagsterInstance.ephemeral() as instance, pytest.raises(UsageError) as caught:
+        dg.materialize(
+            [defs.churn_model],
+            instance=instance,
+            partition_key=day_of(TODAY + 1).isoformat(),
+            resources={"huitou": BrandResource(root=str(brand.root))},
+        )
+    assert f"{day_of(TODAY + 1)} was not run" in caught.value.message
+    assert f"huitou run --as-of {day_of(TODAY + 1)}" in caught.value.remedy
+    assert not brand.models.exists()

@@ -15,6 +15,8 @@ from pipelines.core.errors import UsageError
 
 HEADER = "customer_id,purchased_at,net\n"
 DAY = day_number(date(2025, 3, 1))
+#: More rows than are looked at to tell what kind of file it is.
+MANY = "a,2025-03-01,1\n" * 30_000
 
 
 def written(folder: Path, text: str) -> Path:
@@ -38,9 +40,10 @@ def test_a_customer_and_local_day_with_positive_net_is_one_purchase(tmp_path: Pa
 def test_instants_are_cut_into_the_business_zones_days(tmp_path: Path) -> None:
     rows = (
         "a,2025-03-01T15:59:59Z,1\nb,2025-03-01T16:00:00+00:00,1\nc,2025-03-01T23:30:00+08:00,1\n"
+        "d,2025-03-01 20:00:00 UTC,1\n"
     )
     history = read_history(written(tmp_path, HEADER + rows), "Asia/Shanghai")
-    assert (history.day - DAY).tolist() == [0, 1, 0]
+    assert (history.day - DAY).tolist() == [0, 1, 0, 1]
 
 
 @pytest.mark.parametrize("name", ["h.parquet", "h.PARQUET", "h.pq", "h"])
@@ -65,8 +68,25 @@ def test_parquet_of_typed_columns_reads_the_same(tmp_path: Path, name: str) -> N
         (HEADER + "a,2025-03-01,\n", "net is not a number in 1 rows; row 1 says nothing"),
         (HEADER + "a,2025-03-01,-1e40\n", "net is not within .* row 1 says '-1e40'"),
         ("", "cannot read history.csv"),
+        (HEADER + MANY + "a,2025-03-01,1,more\n", "cannot read history.csv: .* Line: 30002"),
+        (HEADER + MANY + "a,2025-03-01\n", "cannot read history.csv: .* Line: 30002"),
+        (HEADER + "a,2025-03-01 20:00+08:00:00,1\n", "purchased_at is not an instant in 1 rows"),
+        (HEADER + "a,2025-03-01 20:00 Asia/Taipei,1\n", "is not an instant in 1 rows"),
+        (HEADER + "a,infinity,1\n", "purchased_at is not an instant in 1 rows"),
     ],
-    ids=["columns", "instants", "numbers", "no number", "too much", "empty"],
+    ids=[
+        "columns",
+        "instants",
+        "numbers",
+        "no number",
+        "too much",
+        "empty",
+        "a column more, late",
+        "a column less, late",
+        "offset",
+        "zone",
+        "never",
+    ],
 )
 def test_a_bad_file_gives_one_clear_error(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(UsageError, match=words) as error:
@@ -114,6 +134,31 @@ def test_a_cutoff_that_cannot_be_judged_has_a_basis_and_no_number(
     lines = bench_file(written(tmp_path, HEADER + rows), [cutoff])
     assert [(line.model, line.basis, line.is_judged) for line in lines] == [("ours", basis, False)]
     assert words in report(lines)
+
+
+def test_latin_letters_late_in_a_file_give_one_clear_error(tmp_path: Path) -> None:
+    path = tmp_path / "history.csv"
+    path.write_bytes((HEADER + MANY + "josé,2025-03-01,1\n").encode("latin-1"))
+    with pytest.raises(UsageError, match=r"cannot read history\.csv"):
+        read_history(path)
+
+
+def test_parquet_with_damaged_pages_gives_one_clear_error(tmp_path: Path) -> None:
+    path = tmp_path / "h.parquet"
+    days = pa.array([f"2025-03-{1 + i % 28:02}" for i in range(5000)])
+    ids, net = pa.array([f"c{i}" for i in range(5000)]), pa.array([1.0] * 5000)
+    pq.write_table(pa.table({"customer_id": ids, "purchased_at": days, "net": net}), path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:50] + b"\xff" * 3000 + whole[3050:])
+    with pytest.raises(UsageError, match=r"cannot read h\.parquet"):
+        read_history(path)
+
+
+def test_a_day_in_the_future_is_no_sign_that_a_window_is_over(tmp_path: Path) -> None:
+    path = written(tmp_path, HEADER + bought(400) + "z,2099-01-01,1\n")
+    lines = bench_file(path, [date(2025, 6, 1)], today=date(2025, 7, 2))
+    assert [line.is_judged for line in lines] == [False]
+    assert "nobody knows who is silent" in report(lines)
 
 
 def test_a_cutoff_after_which_all_stayed_away_is_shown_and_judges_nobody(tmp_path: Path) -> None:

@@ -25,12 +25,9 @@ from pipelines.core.churn.learn import Settings, learn
 from pipelines.core.churn.model import ChurnModel
 from pipelines.core.churn.numbers import auc, log_losses, logit
 from pipelines.core.churn.reasons import Reason
-from pipelines.core.churn.registry import ModelError
 from pipelines.core.churn.score import score, silent_by_table
 from pipelines.core.churn.train import LABEL, retrain, training_entities
 from pipelines.core.clock import as_of_for
-from pipelines.core.errors import UsageError
-from pipelines.core.files import sha256
 from tests.churn_sample import START, day_of, drawn, history_of, purchase_days
 
 TZ = "Asia/Shanghai"
@@ -110,77 +107,6 @@ def test_the_file_of_a_version_scores_as_the_model_did(
     version = registry.save(model, {}, tmp_path)
     loaded = registry.load(tmp_path, version, threads=1)
     assert score(purchase_days(history), AS_OF, TZ, model=loaded, version="v").equals(scores)
-
-
-def test_the_same_model_is_the_same_version_and_versions_are_taken_back(
-    tmp_path: Path, history: History, model: ChurnModel
-) -> None:
-    first = registry.save(model, {"trained_on": "then"}, tmp_path)
-    assert registry.save(model, {"trained_on": "again"}, tmp_path) == first
-    assert registry.card_of(tmp_path, first)["trained_on"] == "then"
-    earlier = learn(history.until(TODAY - 60), TODAY - 60, settings=SETTINGS)
-    assert earlier is not None
-    second = registry.save(earlier, {}, tmp_path)
-    assert registry.versions(tmp_path) == sorted([second, first])
-    assert registry.served(tmp_path) is None
-    registry.use(tmp_path, first)
-    registry.use(tmp_path, second)
-    assert registry.served(tmp_path) == second
-    for _ in range(2):
-        registry.use(tmp_path, registry.HEURISTIC)
-        assert registry.served(tmp_path) is None
-    registry.use(tmp_path, first)
-    assert registry.served(tmp_path) == first
-
-
-@pytest.mark.parametrize("name", [registry.MODEL, registry.WITH_TREES, registry.CARD])
-def test_a_file_that_was_changed_is_not_loaded(
-    tmp_path: Path, model: ChurnModel, name: str
-) -> None:
-    version = registry.save(model, {}, tmp_path)
-    (tmp_path / version / name).write_text("{}", encoding="utf-8")
-    with pytest.raises(ModelError, match=name) as caught:
-        registry.use(tmp_path, version)
-    assert "huitou model use" in caught.value.remedy
-    assert registry.served(tmp_path) is None
-
-
-def test_a_manifest_made_to_fit_a_changed_file_does_not_help(
-    tmp_path: Path, model: ChurnModel
-) -> None:
-    version = registry.save(model, {}, tmp_path)
-    folder = tmp_path / version
-    told, parts = (json.loads((folder / f).read_text()) for f in ("manifest.json", "model.json"))
-    (folder / "model.json").write_text(json.dumps({**parts, "rows": 1}), encoding="utf-8")
-    del told["files"]["model.json"]
-    (folder / "manifest.json").write_text(json.dumps(told), encoding="utf-8")
-    with pytest.raises(ModelError, match=r"model\.json"):
-        registry.load(tmp_path, version)
-    told["files"]["model.json"] = sha256(folder / "model.json")
-    (folder / "manifest.json").write_text(json.dumps(told), encoding="utf-8")
-    with pytest.raises(ModelError, match="its name"):
-        registry.load(tmp_path, version)
-
-
-def test_a_served_version_that_cannot_be_read_does_not_stop_its_successor(
-    tmp_path: Path, history: History, model: ChurnModel
-) -> None:
-    version = registry.save(model, {}, tmp_path)
-    registry.use(tmp_path, version)
-    path = tmp_path / version / "manifest.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 99}), encoding="utf-8")
-    earlier = AS_OF - timedelta(days=10)
-    made = retrain(purchase_days(history), earlier, TZ, tmp_path, settings=SETTINGS)
-    assert "not tried against what was served" in made.verdict.why
-    assert registry.served(tmp_path) == made.version
-
-
-def test_a_version_that_nobody_made_is_refused(tmp_path: Path, model: ChurnModel) -> None:
-    version = registry.save(model, {}, tmp_path)
-    with pytest.raises(UsageError) as caught:
-        registry.use(tmp_path, "../elsewhere")
-    assert version in caught.value.remedy
-    assert registry.HEURISTIC in caught.value.remedy
 
 
 def test_a_retraining_that_holds_up_serves_and_its_card_says_what_it_rests_on(

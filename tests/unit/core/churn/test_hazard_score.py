@@ -153,6 +153,11 @@ def test_members_without_consent_get_no_number_and_no_reason() -> None:
     assert scores[3]["p_churn_90d"] is not None
 
 
+def test_members_without_consent_are_withheld_where_nobody_is_scored_yet_too() -> None:
+    scores = score(brand(100), AS_OF, TZ, withheld=pa.array(["m0001"])).to_pylist()
+    assert [scores[1]["basis"], scores[3]["basis"]] == ["consent_withheld", "insufficient"]
+
+
 def test_one_purchase_day_is_counted_from_rows_of_the_same_day() -> None:
     history = read_purchase_days(purchase_days([("a", 3), ("a", 3), ("a", 1)]), day_number(TODAY))
     assert history.day.tolist() == [day_number(TODAY) - 3, day_number(TODAY) - 1]

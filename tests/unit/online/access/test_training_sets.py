@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipelines.core.errors import UsageError
 from pipelines.core.files import sha256
 from pipelines.core.home import Brand
 from pipelines.online.access.erasures import digest, erase_online, erasures_path
-from pipelines.online.training_sets import PROVENANCE, provenance, save
+from pipelines.online.training_sets import LEFT_SECONDS, PROVENANCE, provenance, save
 
 
 @pytest.fixture
@@ -50,6 +53,41 @@ def test_an_erasure_that_was_broken_off_is_finished_by_the_next_call(brand: Bran
     assert pq.read_table(kept(brand, "two")).num_rows == 0
     told = json.loads((brand.training_sets / "two.parquet.json").read_text(encoding="utf-8"))
     assert (told["rows"], told["erased"]) == (0, 1)
+
+
+def test_what_a_killed_retraining_left_half_written_goes_with_the_next_erasure(
+    brand: Brand,
+) -> None:
+    old, young = (brand.training_sets / f".{name}.parquet.x.tmp" for name in ("old", "young"))
+    for left in (old, young):
+        left.write_bytes(kept(brand, "one").read_bytes())
+    os.utime(old, (time.time() - LEFT_SECONDS,) * 2)
+    erase_online(brand, ["nobody"])
+    assert not old.exists()
+    assert young.exists()  # a retraining may be writing it
+
+
+def test_a_set_that_cannot_be_read_is_named_and_keeps_no_other_from_forgetting(
+    brand: Brand,
+) -> None:
+    kept(brand, "a").write_bytes(b"PAR1")
+    save_of_others = pa.table({"n": [1]}).replace_schema_metadata({PROVENANCE: "{}"})
+    save(save_of_others, kept(brand, "b"))
+    with pytest.raises(UsageError, match=r"a\.parquet.*b\.parquet"):
+        erase_online(brand, ["anna"])
+    assert pq.read_table(kept(brand, "one"))["member_id"].to_pylist() == ["bao"]
+
+
+def test_a_set_whose_story_was_not_written_any_more_is_told_anew(brand: Brand) -> None:
+    story = brand.training_sets / "one.parquet.json"
+    told = story.read_text(encoding="utf-8")
+    for text in (None, "", told.replace(sha256(kept(brand, "one")), "0" * 64)):
+        story.unlink()
+        if text is not None:
+            story.write_text(text, encoding="utf-8")
+        erase_online(brand, ["nobody"])
+        assert json.loads(story.read_text(encoding="utf-8"))["rows"] == 3
+        assert json.loads(story.read_text(encoding="utf-8"))["sha256"] == sha256(kept(brand, "one"))
 
 
 def test_a_member_of_no_set_is_erased_all_the_same(brand: Brand) -> None:
