@@ -15,6 +15,7 @@ import redis
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("DBT_SEND_ANONYMOUS_USAGE_STATS", "false")
 os.environ.setdefault("FEAST_USAGE", "False")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # tests side by side leave no core to spin on
 
 REQUIRED = os.environ.get("HUITOU_REQUIRE_SERVICES") == "1"
 

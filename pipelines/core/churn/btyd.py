@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, gammaln
+from threadpoolctl import threadpool_limits
 
 from pipelines.core.churn.history import Floats, Ints, Snapshot
 
@@ -150,13 +151,14 @@ def fit(snapshot: Snapshot, start: ParetoNBD | None = None) -> ParetoNBD:
         lean = LEAN * ((logs - TYPICAL) ** 2).sum()
         return float((lean - likelihood) / total)
 
-    best = minimize(
-        loss,
-        TYPICAL if start is None else start.logs,
-        method="L-BFGS-B",
-        bounds=[(-BOUNDS, BOUNDS)] * 4,
-        options={"maxiter": 100, "ftol": 1e-9},
-    )
+    with threadpool_limits(1, "blas"):  # to wake a thread takes longer than four parameters
+        best = minimize(
+            loss,
+            TYPICAL if start is None else start.logs,
+            method="L-BFGS-B",
+            bounds=[(-BOUNDS, BOUNDS)] * 4,
+            options={"maxiter": 100, "ftol": 1e-9},
+        )
     return ParetoNBD(*(float(value) for value in np.exp(best.x)))
 
 

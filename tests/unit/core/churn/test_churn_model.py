@@ -31,14 +31,14 @@ from pipelines.core.clock import as_of_for
 from tests.churn_sample import START, day_of, drawn, history_of, purchase_days
 
 TZ = "Asia/Shanghai"
-TODAY = START + 400
+TODAY = START + 340
 AS_OF = as_of_for(day_of(TODAY), TZ)
 SETTINGS = Settings(threads=1)
 
 
 @pytest.fixture(scope="module")
 def history() -> History:
-    return drawn(1500, 500)
+    return drawn(1000, 440)
 
 
 @pytest.fixture(scope="module")
@@ -269,7 +269,7 @@ def test_odd_histories_are_learnt_from_without_an_exception(
 
 def test_entities_are_every_buyer_at_every_cutoff_with_what_came(tmp_path: Path) -> None:
     """At the cut-off 90 days before, `a` and `b` have bought, and `a` comes back in time."""
-    table = purchase_days(history_of({"a": [290, 330], "b": [291], "new": [390]}))
+    table = purchase_days(history_of({"a": [230, 270], "b": [231], "new": [330]}))
     rows = training_entities(table, AS_OF, TZ, tmp_path, SETTINGS).to_pylist()
     at = {cutoff: seen_at(cutoff, TZ) for cutoff in (TODAY, TODAY - 90)}
     assert [(r[KEY], r[AT], r[LABEL]) for r in rows if r[AT] in at.values()] == [
