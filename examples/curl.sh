@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # One member, several members, a member's tags, and Feast's protocol.
 set -euo pipefail
-url=${HUITOU_URL:-http://127.0.0.1:6566}
+url=${HUITOU_URL:-http://127.0.0.1:8566}
 member=${1:?usage: curl.sh MEMBER_ID}
 ask() { curl --silent --show-error --fail-with-body --max-time 5 \
   ${HUITOU_KEY:+--header "Authorization: Bearer $HUITOU_KEY"} "$@"; echo; }

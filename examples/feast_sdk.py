@@ -18,7 +18,7 @@ CONFIG = RepoConfig(
     entity_key_serialization_version=3,
     online_store={
         "type": os.environ.get("FEAST_STORE", "huitou_client.feast_store.HuitouOnlineStore"),
-        "path": os.environ.get("HUITOU_URL", "http://127.0.0.1:6566"),
+        "path": os.environ.get("HUITOU_URL", "http://127.0.0.1:8566"),
     },
     # a key goes where Feast has its tokens
     auth={"type": "oidc", "token": key} if (key := os.environ.get("HUITOU_KEY")) else None,

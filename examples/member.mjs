@@ -1,5 +1,5 @@
 // @ts-check
-// One member for a sidebar: node examples/member.mjs M0000001
+// One member for a sidebar: node examples/member.mjs M00000900
 
 /** @typedef {"fresh" | "stale" | "expired" | "absent" | "withheld" | "erased"} Status */
 /** @template T @typedef {{ value: T | null, status: Status, since: string | null }} Value */
@@ -16,7 +16,7 @@
  * @property {{ promo_allowed: boolean, reasons: string[] }} eligibility
  */
 
-const url = process.env.HUITOU_URL ?? "http://127.0.0.1:6566";
+const url = process.env.HUITOU_URL ?? "http://127.0.0.1:8566";
 /** @type {Record<string, string>} */
 const headers = process.env.HUITOU_KEY ? { Authorization: `Bearer ${process.env.HUITOU_KEY}` } : {};
 const AGAIN = new Set([429, 502, 503, 504]);

@@ -9,7 +9,7 @@ import sys
 from huitou_client import AsyncClient, Client, GatewayError, UnavailableError
 from huitou_client.services import ChatSidebarV1, MassSenderV1
 
-URL = os.environ.get("HUITOU_URL", "http://127.0.0.1:6566")
+URL = os.environ.get("HUITOU_URL", "http://127.0.0.1:8566")
 KEY = os.environ.get("HUITOU_KEY", "")
 
 

@@ -3,8 +3,8 @@
     from huitou_client import Client
     from huitou_client.services import ChatSidebarV1
 
-    with Client("http://127.0.0.1:6566", key="huitou_…") as huitou:
-        member = huitou.member(ChatSidebarV1, "M0000001")
+    with Client("http://127.0.0.1:8566", key="huitou_…") as huitou:
+        member = huitou.member(ChatSidebarV1, "M00000900")
         last = member.member_orders_v1.last_order_at
         if last.is_usable:
             print(last.value, "since", last.since)

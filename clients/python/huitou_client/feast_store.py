@@ -2,7 +2,7 @@
 
     online_store:
       type: huitou_client.feast_store.HuitouOnlineStore
-      path: http://127.0.0.1:6566
+      path: http://127.0.0.1:8566
 
 Feast's own `type: remote` guesses types from JSON: instants come back as whole numbers, and an
 empty list raises. This one takes them from the registry, as reading Redis directly does.

@@ -38,7 +38,7 @@ SHOWN = """
 NEXT = """
 Try next:
   huitou member {member}      what an app gets for one member
-  make serve                  the gateway on http://127.0.0.1:6566
+  make serve                  the gateway on http://127.0.0.1:8566
   make dev                    the Dagster UI on http://127.0.0.1:3000
 (huitou is in .venv/bin: `source .venv/bin/activate`; what to ask is in README.md)"""
 

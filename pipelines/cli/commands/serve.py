@@ -25,13 +25,13 @@ def serve(
     host: Annotated[
         str, typer.Option(help="Beyond loopback only with keys or OIDC.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 6566,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8566,
 ) -> None:
     """Serve the online store: Feast's protocol and /v1. See docs/gateway.md.
 
     Example:
 
-        huitou serve --port 6566
+        huitou serve --port 8566
     """
     _, chosen = options.chosen_brand(brand)
     words = ["--brand", chosen.name, "--host", host, "--port", str(port)]

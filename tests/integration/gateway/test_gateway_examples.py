@@ -25,7 +25,7 @@ pytestmark = pytest.mark.integration
 
 EXAMPLES = REPOSITORY / "examples"
 NOW = datetime.now(UTC)
-MEMBER = "M0000001"
+MEMBER = "M00000001"
 TAGS = sample.intervals(
     ("lifecycle.repeat_active", NOW - sample.DAY, NOW + 90 * sample.DAY),
     ("coupon.expiring_3d", NOW + sample.DAY, NOW + 2 * sample.DAY),
