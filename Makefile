@@ -31,7 +31,7 @@ demo: install ## the synthetic shop, its last three nights, and one member's onl
 test: install ## all tests; those that lack a service say so and are skipped
 	@$(BIN)/python -m pytest -n 2 --dist loadscope
 
-test-unit: install ## the tests that need no service, in seconds
+test-unit: install ## the tests that need no service
 	@$(BIN)/python -m pytest tests/unit
 
 lint: install ## style, types, import directions, generated files

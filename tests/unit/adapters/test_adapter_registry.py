@@ -17,7 +17,7 @@ from pipelines.core.errors import UsageError
 def test_an_unknown_adapter_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match="'shopify'") as error:
         adapters.get("shopify")
-    assert error.value.remedy == "choose one of completejourney, olist, online_retail_ii, shop"
+    assert error.value.remedy == f"choose one of {', '.join(sorted(adapters.ADAPTERS))}"
 
 
 @pytest.mark.parametrize("name", adapters.ADAPTERS)
@@ -26,6 +26,15 @@ def test_an_adapter_declares_its_zone_and_currency(name: str) -> None:
     assert ZoneInfo(adapter.business_tz)
     assert adapter.currency in CURRENCIES
     assert adapter.name == name
+
+
+@pytest.mark.parametrize("name", adapters.ADAPTERS)
+def test_an_adapter_feeds_tables_that_have_a_contract_by_its_own_mappings(name: str) -> None:
+    adapter = adapters.get(name)
+    assert adapter.feeds
+    for feed in adapter.feeds:
+        assert feed.table in TABLES
+        assert callable(getattr(adapter, feed.name))
 
 
 def test_the_shop_feeds_every_table() -> None:
