@@ -143,6 +143,14 @@ class FeatureLog:
         marks = [s.at for s in self._ledger.all() if view is None or view in s.views]
         return max(marks, default=None)
 
+    def check(self, at: Watermark) -> None:
+        """That a snapshot at these two instants can still be committed, or is.
+
+        Raises:
+            LogError: it would come too late.
+        """
+        self._ledger.find(at)
+
     def snapshots(self) -> list[Snapshot]:
         """Every committed snapshot, in the order of knowledge, then of business time."""
         return self._ledger.all()

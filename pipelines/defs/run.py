@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 
 import dagster as dg
 
-from pipelines.core.clock import as_of_for, from_iso, iso
+from pipelines.core.clock import as_of_for, check_past, from_iso, iso
 from pipelines.core.errors import HuitouError, UsageError
 from pipelines.core.feature_log import Watermark
 from pipelines.core.home import Brand, BrandConfig, Home
@@ -36,8 +36,9 @@ def config_of(brand: Brand) -> BrandConfig:
     return brand.config_or_default()
 
 
+#: Days that are over: what comes in on a day that is not could never be told of it again.
 DAYS = dg.DailyPartitionsDefinition(
-    start_date=FIRST_DAY, timezone=config_of(current_brand()).business_tz, end_offset=1
+    start_date=FIRST_DAY, timezone=config_of(current_brand()).business_tz
 )
 
 
@@ -78,6 +79,9 @@ def instants(context: dg.AssetExecutionContext, brand: Brand) -> Instants:
     """The instants of the run that `context` belongs to; equal in every step of it.
 
     `known_at` is the run's tag, else the instant at which Dagster made the run.
+
+    Raises:
+        UsageError: the day is not over, or `known_at` lies in the future.
     """
     span = context.partition_key_range
     first, last = date.fromisoformat(span.start), date.fromisoformat(span.end)
@@ -90,7 +94,9 @@ def instants(context: dg.AssetExecutionContext, brand: Brand) -> Instants:
             message = f"the Dagster instance does not know run {context.run.run_id}"
             raise HuitouError(message, f"give the run a tag {KNOWN_AT_TAG}")
         known_at = record.create_timestamp.replace(tzinfo=UTC)
-    return Instants(first, last, as_of_for(last, config_of(brand).business_tz), known_at)
+    as_of = as_of_for(last, config_of(brand).business_tz)
+    check_past(as_of, known_at)
+    return Instants(first, last, as_of, known_at)
 
 
 def dbt_environment(moment: Instants, brand: Brand) -> dict[str, str]:

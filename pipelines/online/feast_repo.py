@@ -79,11 +79,15 @@ def apply(brand: Brand, repo: Path = FEATURE_REPO) -> bool:
 
 
 def _apply(brand: Brand, repo: Path) -> bool:
-    config = _config_file(repo)
-    stamp, wanted = brand.registry.with_suffix(".applied"), _digest(brand, repo, config)
-    if brand.registry.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
+    config, place = _config_file(repo), _place(brand)
+    stamp, wanted = brand.registry.with_suffix(".applied"), f"{place} {_digest(repo, config)}"
+    applied = stamp.read_text(encoding="utf-8") if stamp.exists() else ""
+    if brand.registry.exists() and applied == wanted:
         return False
     stamp.unlink(missing_ok=True)
+    if applied.partition(" ")[0] != place:
+        # the registry knows a store elsewhere, whose tables Feast would drop as no longer wanted
+        brand.registry.unlink(missing_ok=True)
     feast = [sys.executable, "-P", "-c", "from feast.cli.cli import cli; cli()"]
     done = subprocess.run(  # noqa: S603 - our own interpreter, our own words
         [*feast, "-c", str(repo), "-f", str(config), "apply", "--skip-source-validation"],
@@ -127,8 +131,13 @@ def _store() -> str:
     return kind
 
 
-def _digest(brand: Brand, repo: Path, config: Path) -> str:
-    """Of all that an apply depends on: the definitions, the place of the brand, the store."""
+def _place(brand: Brand) -> str:
+    """Of where the brand and its online store are."""
+    text = json.dumps({"store": _store(), **environment(brand)}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _digest(repo: Path, config: Path) -> str:
+    """Of the definitions and the configuration."""
     parts = [path.read_bytes() for path in [*sorted(repo.glob("*.py")), config]]
-    parts.append(json.dumps(environment(brand), sort_keys=True).encode())
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]

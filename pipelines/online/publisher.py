@@ -166,7 +166,8 @@ class _Run:
         if backwards and not self.full:
             message = f"the store holds {view.name} of {since}, the log only of {until}"
             raise PublishError(message, "`huitou publish --full` takes the store back to the log")
-        full = self.full or published is None or self._lacks_features(view, published)
+        is_new = self.store.prepare(view)
+        full = is_new or self.full or published is None or self._lacks_features(view, published)
         if since == until and not full:
             return None
         guard = not self.was_empty and not backwards
@@ -192,7 +193,6 @@ class _Run:
 
     def _apply(self, task: _Task, report: ViewReport, progress: Progress) -> None:
         view, store, rows = task.view, self.store, 0
-        store.prepare(view)
         for piece in _made_ahead(_pieces(self.log, task)):
             if piece.upserts:
                 written = store.write(view, piece.upserts, guard=task.guard)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pyarrow.parquet as pq
@@ -96,23 +96,39 @@ def test_a_broken_file_is_named_and_what_was_served_stays_served(
     landing, night = brand / "shop" / "landing", last_night(brand)
     ask = ("member", shown_member(demo), "--brand", "demo", "--now", "as-of", "--json")
     before = json.loads(huitou(*ask).stdout)
-    broken = landing / (night + timedelta(days=1)).isoformat()
-    shutil.copytree(landing / night.isoformat(), broken)
-    whole = (broken / "orders.csv.gz").read_bytes()
-    (broken / "orders.csv.gz").write_bytes(whole[: len(whole) // 2])
+    broken = landing / night.isoformat() / "orders.csv.gz"
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[: len(whole) // 2])
     try:
-        words = ("run", "--brand", "demo", "--as-of", broken.name)
-        failed = huitou(*words, exit_code=4)
+        failed = huitou("run", "--brand", "demo", "--as-of", night.isoformat(), exit_code=4)
 
-        assert f"{broken.name}/orders.csv.gz" in failed.stderr
+        assert f"{night}/orders.csv.gz" in failed.stderr
         assert "truncated" in failed.stderr
         assert "remedy" in failed.stderr
         after = json.loads(huitou(*ask).stdout)
         assert after["features"] == before["features"]
         listed = huitou("quarantine", "list", "--brand", "demo").stdout
-        assert f"{broken.name}/orders.csv.gz" in listed
+        assert f"{night}/orders.csv.gz" in listed
     finally:
-        shutil.rmtree(broken)
+        broken.write_bytes(whole)
+
+
+def test_what_lies_in_the_future_is_refused_before_anything_is_done(
+    huitou: Huitou, brand: Path
+) -> None:
+    """Published, it would stand in the way of every true night until then."""
+    night = last_night(brand)
+    today, ahead = (datetime.now(ZoneInfo("Asia/Shanghai")) + timedelta(days=d) for d in (0, 2))
+    early = (night - timedelta(days=30)).isoformat()
+    for words, said in (
+        (("--as-of", today.date().isoformat()), "the day is not over"),
+        (("--as-of", night.isoformat(), "--known-at", ahead.isoformat()), "nothing can be known"),
+        (("--as-of", early, "--known-at", "as-of"), "comes after one known at"),
+    ):
+        failed = huitou("run", "--brand", "demo", *words, exit_code=2)
+        assert said in failed.stderr
+        assert "remedy" in failed.stderr
+        assert "nightly" not in failed.stdout
 
 
 def others(brand: Path, shown: str) -> list[str]:

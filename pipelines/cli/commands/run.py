@@ -10,8 +10,9 @@ import typer
 from rich.console import Console
 
 from pipelines.cli import options, report, runner
-from pipelines.core.clock import as_of_for, iso
+from pipelines.core.clock import as_of_for, check_past, iso
 from pipelines.core.errors import UsageError
+from pipelines.core.feature_log import FeatureLog, Watermark
 from pipelines.core.home import Brand, Home
 
 EXAMPLES = """
@@ -109,6 +110,17 @@ def pending(brand: Brand, last: date) -> list[date]:
 
 
 def _known_at(brand: Brand, day: date, text: str | None) -> str | None:
-    if text == AS_OF:
-        return iso(as_of_for(day, brand.config().business_tz))
-    return iso(options.instant(text)) if text else None
+    """The run's `known_at` if one is wanted; that it can't be run so is said here, not at its end.
+
+    Raises:
+        UsageError: the day is not over, or the instant lies in the future.
+        LogError: a run that is in the log knew more.
+    """
+    as_of = as_of_for(day, brand.config().business_tz)
+    if not text:
+        check_past(as_of, as_of)
+        return None
+    known_at = as_of if text == AS_OF else options.instant(text)
+    check_past(as_of, known_at)
+    FeatureLog(brand.log).check(Watermark.of(as_of, known_at))
+    return iso(known_at)

@@ -23,7 +23,9 @@ nightly = dg.define_asset_job(
     "nightly",
     selection=dg.AssetSelection.all() - MODEL,
     partitions_def=DAYS,
-    description="One day the whole way: ingest, marts, scores, features, log, online store.",
+    description="One day the whole way: ingest, marts, scores, features, log, online store. "
+    "A range of days is one run: all of them are taken in, the marts are of the last, and the "
+    "log gets that one snapshot.",
     executor_def=dg.in_process_executor,
 )
 

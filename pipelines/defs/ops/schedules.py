@@ -32,7 +32,7 @@ def day_that_ended(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     description="02:30 in the business time zone, for the day that ended at midnight.",
 )
 def nightly_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    """Not Dagster's own schedule of a partitioned job: for our days, that one asks for today."""
+    """The last partition there is when it is due."""
     return day_that_ended(context)
 
 

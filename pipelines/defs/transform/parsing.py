@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from pipelines.core.files import write_text
 from pipelines.core.home import DBT_PROJECT, Brand
 
 SUFFIXES = {".sql", ".yml", ".yaml", ".csv"}
-MANIFEST, PARTIAL = "manifest.json", "partial_parse.msgpack"
+MANIFEST, PARTIAL, STAMP = "manifest.json", "partial_parse.msgpack", "parsed.sha256"
+PROJECT = "--project-dir"
 
 
 def dbt_vars(brand: Brand) -> str:
@@ -25,10 +29,17 @@ def dbt_vars(brand: Brand) -> str:
     return json.dumps({"business_tz": config.business_tz, "currency": config.currency})
 
 
-def newest_change(project: Path) -> float:
-    """When a file that dbt parses was last changed, added or taken away, in epoch seconds."""
-    sources = (p for p in project.rglob("*") if p.suffix in SUFFIXES or p.is_dir())
-    return max(p.stat().st_mtime for p in sources)
+def fingerprint(words: Sequence[str]) -> str:
+    """A digest of what dbt parses by these options of its command line: files, words and dbt.
+
+    Not the files' times: a copy is younger, an unpacked release may be older than what it replaces.
+    """
+    project = Path(words[words.index(PROJECT) + 1])
+    digest = sha256(json.dumps([version("dbt-core"), *words]).encode())
+    for path in sorted(p for p in project.rglob("*") if p.suffix in SUFFIXES):
+        content = path.read_bytes()
+        digest.update(f"\0{path.relative_to(project)} {len(content)}\0".encode() + content)
+    return digest.hexdigest()
 
 
 def target_of(brand: Brand) -> Path:
@@ -37,15 +48,18 @@ def target_of(brand: Brand) -> Path:
 
 
 def is_fresh(brand: Brand) -> bool:
-    """Whether the brand's manifest is younger than every source of it."""
-    manifest = target_of(brand) / MANIFEST
-    return manifest.exists() and manifest.stat().st_mtime >= newest_change(DBT_PROJECT)
+    """Whether the brand's manifest is of the project as it stands."""
+    target = target_of(brand)
+    stamp = target / STAMP
+    if not (target / MANIFEST).exists() or not stamp.exists():
+        return False
+    return stamp.read_text(encoding="utf-8") == fingerprint(parse_options(brand))
 
 
 def parse_options(brand: Brand) -> list[str]:
     """The words of dbt's command line that say which project to parse, and how for the brand."""
     options = {
-        "--project-dir": str(DBT_PROJECT),
+        PROJECT: str(DBT_PROJECT),
         "--profiles-dir": str(DBT_PROJECT),
         "--vars": dbt_vars(brand),
     }
@@ -55,13 +69,18 @@ def parse_options(brand: Brand) -> list[str]:
 def parse(target: Path, words: Sequence[str], dbt: Callable[[list[str]], bool]) -> bool:
     """Whether `dbt parse` went well; what came of it is then in `target`, each file in one move."""
     target.mkdir(parents=True, exist_ok=True)
+    parsed = fingerprint(words)  # what is changed while dbt reads is stale
     with TemporaryDirectory(dir=target.parent, prefix="parse-") as folder:
         if (target / PARTIAL).exists():
             Path(folder, PARTIAL).write_bytes((target / PARTIAL).read_bytes())
         places = ["--target-path", folder, "--log-path", folder]
         if not dbt(["--quiet", "parse", *words, *places]):
             return False
-        for name in (PARTIAL, MANIFEST):
-            if Path(folder, name).exists():
-                Path(folder, name).replace(target / name)
+        made = [name for name in (PARTIAL, MANIFEST) if Path(folder, name).exists()]
+        if MANIFEST in made:
+            (target / STAMP).unlink(missing_ok=True)
+        for name in made:
+            Path(folder, name).replace(target / name)
+        if MANIFEST in made:
+            write_text(target / STAMP, parsed)
     return True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 from pipelines.core.errors import UsageError
 from pipelines.core.feature_log import Watermark
 from pipelines.core.files import read_json, sha256
+from pipelines.core.home import Brand
 from pipelines.online.feast_repo import apply, feature_store
 from pipelines.online.publisher import publish
 from pipelines.online.stores import open_store
@@ -46,6 +49,27 @@ def counts(shop: Shop, *rows: tuple[str, datetime], **options: Any) -> list[int 
 
 def test_definitions_are_applied_once(applied: Shop) -> None:
     assert not apply(applied.brand, applied.repo)
+
+
+def tables(brand: Brand) -> set[str]:
+    with closing(sqlite3.connect(brand.online_sqlite)) as store:
+        return {name for (name,) in store.execute("select name from sqlite_master")}
+
+
+def test_definitions_applied_in_a_copied_or_moved_home_leave_the_other_store_alone(
+    applied: Shop, tmp_path: Path
+) -> None:
+    """The copied registry names the store it was copied from."""
+    before = tables(applied.brand)
+    copy, moved = (Brand(tmp_path / to / applied.brand.name) for to in ("copy", "moved"))
+    shutil.copytree(applied.brand.root, copy.root)
+    assert apply(copy, applied.repo)
+    assert not apply(copy, applied.repo)
+    assert tables(applied.brand) == tables(copy) == before
+    copy.root.parent.rename(moved.root.parent)
+    assert apply(moved, applied.repo)
+    assert tables(moved) == before
+    assert any(ORDERS.name in table for table in before)
 
 
 def test_the_registry_holds_what_the_catalogue_says(applied: Shop) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,9 +17,10 @@ from pipelines.core.errors import UsageError
 from pipelines.core.home import Brand
 from pipelines.online.decoder import decode
 from pipelines.online.encoder import encode
-from pipelines.online.layout import entity_key
+from pipelines.online.layout import entity_key, sqlite_table
 from pipelines.online.parity import parity
 from pipelines.online.publisher import PublishError, publish
+from pipelines.online.sqlite_store import SqliteStore
 from pipelines.online.stores import OnlineStore, Published
 from tests.online_sample import CATALOG, EVERY, SMALL, every, mark, recut, rows, snapshot, view
 
@@ -82,6 +85,19 @@ def test_the_second_publish_writes_nothing(brand: Brand, store: OnlineStore) -> 
     before = store.watermarks()
     assert publish(brand, CATALOG, store).writes == 0
     assert store.watermarks() == before
+
+
+def test_a_view_whose_table_is_gone_is_published_in_full(brand: Brand, store: OnlineStore) -> None:
+    if not isinstance(store, SqliteStore):
+        pytest.skip("Redis has no tables")
+    snapshot(brand, mark(1), {EVERY: {"m1": every(1)}, SMALL: small(m1=1, m2=2)})
+    publish(brand, CATALOG, store)
+    store.close()
+    with closing(sqlite3.connect(brand.online_sqlite)) as file:
+        file.execute(f'drop table "{sqlite_table(brand.project, SMALL.name)}"')
+        file.commit()
+    assert publish(brand, CATALOG, store).writes == 2
+    assert parity(brand, CATALOG, store).ok
 
 
 def test_a_snapshot_without_changes_moves_only_the_watermark(

@@ -7,32 +7,64 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.defs.transform.parsing import newest_change
-
-THEN = 1_700_000_000
+from pipelines.defs.transform.parsing import MANIFEST, PROJECT, STAMP, fingerprint, parse
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """Two models in a folder; nothing has changed since then."""
-    (tmp_path / "models").mkdir()
+    """Two models in a folder."""
+    models = tmp_path / "project" / "models"
+    models.mkdir(parents=True)
     for name in ("kept", "dropped"):
-        (tmp_path / "models" / f"{name}.sql").write_text("select 1")
-    for path in (*tmp_path.rglob("*"), tmp_path):
-        os.utime(path, (THEN, THEN))
-    return tmp_path
+        (models / f"{name}.sql").write_text("select 1")
+    return models.parent
 
 
-def test_a_project_that_nobody_touched_is_as_old_as_its_newest_file(project: Path) -> None:
-    assert newest_change(project) == THEN
+def of(project: Path, *more: str) -> str:
+    return fingerprint([PROJECT, str(project), *more])
 
 
-def test_an_edited_file_is_a_change(project: Path) -> None:
-    (project / "models" / "kept.sql").write_text("select 2")
-    assert newest_change(project) > THEN
+def test_a_project_is_the_same_whatever_the_times_of_its_files(project: Path) -> None:
+    before = of(project)
+    for then in (1_700_000_000, 2_000_000_000):
+        for path in (*project.rglob("*"), project):
+            os.utime(path, (then, then))
+        assert of(project) == before
+    (project / "models" / "notes.txt").write_text("dbt does not read this")
+    assert of(project) == before
 
 
-def test_a_file_that_is_taken_away_is_a_change(project: Path) -> None:
-    """No file that is left is younger for it, and Dagster would go on to show its model."""
+def test_an_edited_added_moved_or_dropped_file_and_another_word_are_changes(project: Path) -> None:
+    seen = {of(project), of(project, "--vars", "{}")}
+    kept = project / "models" / "kept.sql"
+    kept.write_text("select 2")
+    seen.add(of(project))
+    kept.rename(kept.with_name("renamed.sql"))
+    seen.add(of(project))
     (project / "models" / "dropped.sql").unlink()
-    assert newest_change(project) > THEN
+    seen.add(of(project))
+    kept.write_text("select 3")
+    seen.add(of(project))
+    assert len(seen) == 6
+
+
+def test_the_stamp_is_of_what_was_parsed_and_stays_with_its_manifest(
+    project: Path, tmp_path: Path
+) -> None:
+    target, words = tmp_path / "target", [PROJECT, str(project)]
+
+    def dbt(words: list[str]) -> bool:
+        if "--no-write-json" not in words:
+            Path(words[words.index("--target-path") + 1], MANIFEST).write_text("{}")
+        return "fail" not in words
+
+    before = fingerprint(words)
+    assert not parse(target, [*words, "fail"], dbt)
+    assert not (target / STAMP).exists()
+    assert parse(target, words, dbt)
+    assert (target / STAMP).read_text() == before
+    (project / "models" / "kept.sql").write_text("select 2")
+    assert parse(target, [*words, "--no-write-json"], dbt)
+    assert (target / STAMP).read_text() == before
+    assert parse(target, words, dbt)
+    assert (target / STAMP).read_text() == fingerprint(words) != before
