@@ -68,6 +68,7 @@ def show(brand: Brand, outcome: Outcome, console: Console) -> None:
 def _rows(rows: Iterable[TableSummary]) -> Table:
     """Rows by table over all loads."""
     table = Table("table", "read", "accepted", "new", "unchanged", "quarantined",
+                  title="rows of all loads so far", title_justify="left",
                   box=None, pad_edge=False)  # fmt: skip
     for column in table.columns:
         column.no_wrap = True

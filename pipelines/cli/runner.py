@@ -22,9 +22,11 @@ from uuid import uuid4
 
 from rich.console import Console
 
+from pipelines.core import quarantine
 from pipelines.core.errors import HuitouError
 from pipelines.core.files import write_text
 from pipelines.core.home import Brand, Home
+from pipelines.core.ingest import UnreadError
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -50,6 +52,8 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 HERE_TAG = "huitou/command"
 #: What Dagster makes of Ctrl-C in a step.
 INTERRUPTION = "DagsterExecutionInterruptedError"
+#: How the steps begin that load a table.
+RAW_STEP = "raw__"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
@@ -232,9 +236,10 @@ def _outcome(result: dg.ExecuteInProcessResult) -> Outcome:
             if isinstance(entry.value, str)
         }
     causes = [_first_cause(event) for event in result.all_events if event.is_step_failure]
-    if any(cause.endswith(INTERRUPTION) for cause in causes):
+    if any(words.endswith(INTERRUPTION) for _, _, words in causes):
         raise KeyboardInterrupt
-    failed += causes
+    failed += _unread([step for step, kind, _ in causes if kind == UnreadError.__name__])
+    failed += [f"{step}: {words}" for step, kind, words in causes if kind != UnreadError.__name__]
     if failed or not result.success:
         message = "the run failed; what was served before is still served\n    " + "\n    ".join(
             dict.fromkeys(failed)
@@ -243,9 +248,19 @@ def _outcome(result: dg.ExecuteInProcessResult) -> Outcome:
     return outcome
 
 
-def _first_cause(event: dg.DagsterEvent) -> str:
-    """The innermost error of a failed step, in its own words."""
+def _unread(steps: list[str]) -> list[str]:
+    """What the steps of tables say that failed for want of readable files: each file once."""
+    if not steps:
+        return []
+    tables = {step.removeprefix(RAW_STEP) for step in steps}
+    unread = quarantine.files_of_last_loads(Brand(Path(os.environ["HUITOU_ROOT"])), tables)
+    return ["landing files that cannot be read:", *(f"  {n}" for n in quarantine.lines(unread))]
+
+
+def _first_cause(event: dg.DagsterEvent) -> tuple[str, str, str]:
+    """The innermost error of a failed step: the step, the error's class and its own words."""
     error = event.step_failure_data.error
     while error and error.cause:
         error = error.cause
-    return f"{event.step_key}: {error.message.strip() if error else event.message}"
+    words = error.message.strip() if error else event.message or ""
+    return event.step_key or "", (error.cls_name or "") if error else "", words

@@ -83,6 +83,11 @@ class FailedFile:
     detail: str
     remedy: str
 
+    @property
+    def words(self) -> str:
+        """File, reason and remedy, in one line."""
+        return f"{self.path}: {self.reason}, {self.detail}; {self.remedy}"
+
 
 @dataclass(frozen=True)
 class Manifest:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 import polars as pl
 
 from pipelines.core import lake
-from pipelines.core.contracts import contract
+from pipelines.core.contracts import TABLES, contract
 from pipelines.core.errors import InputError
 from pipelines.core.home import Brand
 from pipelines.core.ingest import apply, landing
@@ -78,6 +78,27 @@ def files(brand: Brand) -> list[UnreadFile]:
             key = one.table, one.source, file.feed, file.path
             failed[key] = UnreadFile(one.table, one.source, file)
     return list(failed.values())
+
+
+def files_of_last_loads(brand: Brand, tables: Collection[str]) -> list[UnreadFile]:
+    """Of the files that could not be read, those that the last loads of these tables tried."""
+    tried: set[tuple[str, str, lake.FailedFile]] = set()
+    for table in tables:
+        loads = lake.manifests(brand, table)
+        last = max((one.instant for one in loads), default=None)
+        tried |= {(table, m.source, f) for m in loads if m.instant == last for f in m.failed}
+    return [one for one in files(brand) if (one.table, one.source, one.file) in tried]
+
+
+def lines(unread: Iterable[UnreadFile]) -> list[str]:
+    """A line for each file: why it cannot be read, what to do, and the tables that miss it."""
+    tables: dict[str, set[str]] = {}
+    for one in unread:
+        tables.setdefault(one.file.words, set()).add(one.table)
+    return [
+        f"{words} ({', '.join(table for table in TABLES if table in of)})"
+        for words, of in tables.items()
+    ]
 
 
 def reasons(brand: Brand) -> pl.DataFrame:

@@ -38,10 +38,8 @@ def reasons(brand: options.BrandName = None) -> None:
         cells = (row["table"], row["reason"], f"{row['rows']:,}", row["example"], row["remedy"])
         table.add_row(*(escape(str(cell)) for cell in cells))
     console.print(table if table.row_count else "no row is in quarantine")
-    for unread in held.files(chosen):
-        file = unread.file
-        words = f"{file.path} ({unread.table}): {file.reason}, {file.detail}; {file.remedy}"
-        console.print(words, style="red", markup=False)
+    for line in held.lines(held.files(chosen)):
+        console.print(line, style="red", markup=False, soft_wrap=True)
 
 
 @quarantine.command("show")
@@ -78,14 +76,22 @@ def replay(table: TableName = None, brand: options.BrandName = None) -> None:
     from pipelines import adapters
     from pipelines.core import quarantine as held
 
-    console, (_, chosen) = Console(), options.chosen_brand(brand)
+    console, (_, chosen), seen = Console(), options.chosen_brand(brand), False
     known(table)
     for source, landing in sorted(chosen.config().sources.items()):
         for name in [table] if table else list(TABLES):
+            waiting = held.rows(chosen, name, source)["reason"].is_in(held.UNREADABLE)
             now = SystemClock().now()
-            report = held.replay(chosen, adapters.get(source), name, now, Path(landing))
-            if report.accepted or table:
-                console.print(f"{source} {name}: {report.accepted:,} rows moved to raw")
+            done = held.replay(chosen, adapters.get(source), name, now, Path(landing))
+            if len(waiting):
+                never = waiting.sum()
+                rest = f"; {never:,} can only come in a corrected file" if never else ""
+                passed = f"{done.accepted:,} of {len(waiting):,} rows pass and move to raw"
+                console.print(f"{source} {name}: {passed}{rest}", highlight=False, soft_wrap=True)
+                seen = True
+    if not seen:
+        of_table = f" of {table}" if table else ""
+        console.print(f"no row{of_table} is in quarantine")
 
 
 def known(table: str | None) -> None:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from pipelines.core.ingest.accounts import FileAccount, TableSummary, accounting, summary
 from pipelines.core.ingest.landing import pending_files
-from pipelines.core.ingest.loading import LoadReport, load
+from pipelines.core.ingest.loading import LoadReport, UnreadError, load
 
 __all__ = [
     "FileAccount",
     "LoadReport",
     "TableSummary",
+    "UnreadError",
     "accounting",
     "load",
     "pending_files",

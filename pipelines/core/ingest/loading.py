@@ -29,6 +29,16 @@ CHUNK_RECORDS = 250_000
 Progress = Callable[[str], None]
 
 
+class UnreadError(InputError):
+    """Landing files of a table that cannot be read at all, each with its own remedy."""
+
+    def __init__(self, table: str, folder: Path, failed: list[lake.FailedFile]) -> None:
+        lines = list({failure.path: failure.words for failure in failed}.values())
+        what = "1 landing file" if len(lines) == 1 else f"{len(lines)} landing files"
+        message = "\n  ".join([f"{what} of {table} in {folder} cannot be read:", *lines])
+        super().__init__(message, "see to each file as is said beside it, then load again")
+
+
 @dataclass(frozen=True)
 class LoadReport:
     """What a load found, file by file; files loaded before are there with nothing new."""
@@ -85,7 +95,7 @@ def load(
 
     Raises:
         UsageError: no such table or folder; or something to load at a `known_at` that is past.
-        InputError: files that cannot be read, after all others were loaded.
+        UnreadError: files that cannot be read, after all others were loaded.
         AdapterError: a mapping broke its promise.
     """
     staging = Staging(brand, adapter, contract(table), known_at)
@@ -100,7 +110,7 @@ def load(
             _stage(staging, work, days[1], progress or (lambda _: None))
         load_id = staging.commit()
     if staging.failed:
-        raise _error(table, folder, staging.failed)
+        raise UnreadError(table, folder, staging.failed)
     done = [replace(entry, new=0, unchanged=entry.accepted) for w in works for entry in w.done]
     return LoadReport(table, adapter.name, load_id, [*done, *staging.entries])
 
@@ -220,11 +230,3 @@ def _failure(feed: Feed, problem: read.FileError, day: date | None) -> lake.Fail
         detail=problem.detail,
         remedy=problem.remedy,
     )
-
-
-def _error(table: str, folder: Path, failed: list[lake.FailedFile]) -> InputError:
-    unique = {failure.path: failure for failure in failed}.values()
-    lines = [f"{f.path}: {f.reason}, {f.detail}" for f in unique]
-    what = "1 landing file" if len(lines) == 1 else f"{len(lines)} landing files"
-    message = "\n  ".join([f"{what} of {table} in {folder} cannot be read:", *lines])
-    return InputError(message, "; ".join(dict.fromkeys(f.remedy for f in unique)))

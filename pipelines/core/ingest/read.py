@@ -7,6 +7,7 @@ that the quarantine can keep what the file held.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 import sys
@@ -40,21 +41,21 @@ REMEDIES = {
     "empty_file": "land the file again; its writer probably stopped before the first byte",
     "missing_column": "land the file with these columns, or teach the adapter its new shape",
     "duplicate_column": "give each column of the file a name of its own",
-    "wrong_encoding": "convert the file to UTF-8 (iconv -f GBK -t UTF-8) and land it again",
+    "wrong_encoding": "convert the file to UTF-8 (iconv -f {encoding} -t UTF-8) and land it again",
     "truncated_file": "copy the file again; it ends before its compressed data does",
     "unreadable_file": "land the file again; it is not what its name says",
 }
 
 
 class FileError(Exception):
-    """Why a landing file cannot be read at all."""
+    """Why a landing file cannot be read at all; `encoding` is what a wrong one probably is."""
 
-    def __init__(self, path: str, reason: str, detail: str) -> None:
+    def __init__(self, path: str, reason: str, detail: str, encoding: str = "GBK") -> None:
         super().__init__(f"{path}: {reason} ({detail})")
         self.path = path
         self.reason = reason
         self.detail = detail
-        self.remedy = REMEDIES[reason]
+        self.remedy = REMEDIES[reason].format(encoding=encoding)
 
 
 @dataclass(frozen=True)
@@ -144,12 +145,16 @@ def _header(full: Path, path: str) -> list[str]:
         line = stream.read(HEADER_BYTES).split(b"\n", 1)[0].rstrip(b"\r")
     if not line:
         raise FileError(path, "empty_file", "it has no header")
+    if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise FileError(path, "wrong_encoding", "it begins with the mark of UTF-16", "UTF-16")
+    if b"\0" in line:
+        encoding = "UTF-16BE" if line.startswith(b"\0") else "UTF-16LE"
+        detail = "its header holds zero bytes, as UTF-16 does"
+        raise FileError(path, "wrong_encoding", detail, encoding)
     try:
         text = line.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise FileError(path, "wrong_encoding", "its header is not UTF-8") from error
-    if "\0" in text:
-        raise FileError(path, "wrong_encoding", "its header holds zero bytes, as UTF-16 does")
     return next(csv.reader([text]))
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from pipelines.core import quarantine
 from pipelines.core.errors import InputError
+from pipelines.core.ingest import UnreadError, read
 
 Sale = Callable[..., str]
 Shelf = Any
@@ -60,13 +61,13 @@ BAD_FILES: dict[str, tuple[str, Callable[[str], bytes], str, str]] = {
         BAD,
         lambda s: f"{HEADER}\n{s}\n".encode("utf-16"),
         "wrong_encoding",
-        "header is not UTF-8",
+        "iconv -f UTF-16 -t UTF-8",
     ),
     "UTF-16 without its mark": (
         BAD,
         lambda s: f"{HEADER}\n{s}\n".encode("utf-16-le"),
         "wrong_encoding",
-        "zero bytes",
+        "iconv -f UTF-16LE -t UTF-8",
     ),
     "a header in GBK": (
         BAD,
@@ -128,8 +129,37 @@ def test_every_bad_file_is_named_in_one_error(shelf: Shelf, sale: Sale) -> None:
     shelf.put(GOOD, [sale()])
     with pytest.raises(InputError, match="2 landing files of orders") as error:
         shelf.load("orders")
-    assert "2025-03-02.csv: empty_file" in error.value.message
-    assert "2025-03-03.csv: missing_column" in error.value.message
+    _, empty, short = error.value.message.splitlines()
+    assert "2025-03-02.csv: empty_file" in empty
+    assert read.REMEDIES["empty_file"] in empty
+    assert "2025-03-03.csv: missing_column" in short
+    assert read.REMEDIES["missing_column"] in short
+
+
+def test_a_bad_file_is_told_once_with_the_tables_that_miss_it(shelf: Shelf, sale: Sale) -> None:
+    shelf.write("2025-03-02.csv", b"")
+    shelf.write("2025-03-03.csv", b"bill\nb1\n")
+    shelf.put(GOOD, [sale()])
+    for table in ("order_lines", "refunds", "orders"):
+        with pytest.raises(UnreadError):
+            shelf.load(table)
+    told = quarantine.lines(quarantine.files(shelf.brand))
+    assert [line.split(":")[0] for line in told] == ["2025-03-02.csv", "2025-03-03.csv"]
+    assert all(line.endswith("(orders, order_lines, refunds)") for line in told)
+
+
+def test_only_what_the_last_load_tried_is_told_of_it(shelf: Shelf, sale: Sale) -> None:
+    """A bad file that was taken away stays in the list of files, and failed no later load."""
+    shelf.put(GOOD, [sale()])
+    gone = shelf.write("2025-03-02.csv", b"")
+    with pytest.raises(UnreadError):
+        shelf.load("orders")
+    gone.unlink()
+    shelf.write("2025-03-03.csv", b"")
+    with pytest.raises(UnreadError):
+        shelf.load("orders")
+    tried = quarantine.files_of_last_loads(shelf.brand, ["orders", "refunds"])
+    assert [one.file.path for one in tried] == ["2025-03-03.csv"]
 
 
 def test_a_bad_file_fails_every_load_until_it_is_mended(shelf: Shelf, sale: Sale) -> None:
