@@ -15,7 +15,10 @@ with coupons as (
 
 orders as (
     select * from {{ ref("int_orders_qualified") }}
-    where member_id in (select member_id from coupons where redeemed_at is not null)
+    -- those that were paid with coupons, a guest's too, and the visits of who used one
+    where
+        order_id in (select order_id from coupons where order_id is not null)
+        or member_id in (select member_id from coupons where redeemed_at is not null)
 ),
 
 costs as (
