@@ -11,6 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipelines.cli.runner import Outcome
+from pipelines.core.clock import business_day
+from pipelines.core.feature_log import FeatureLog
 from pipelines.core.home import Brand
 from pipelines.core.ingest import TableSummary, accounting, summary
 
@@ -36,6 +38,7 @@ BANDS = """
     select band, members from bands
     order by array_position(['high', 'mid', 'low', 'unscored'], band)
 """
+AS_OF = "select max(as_of) from marts.mart_repurchase_kpi"
 VISITS = """
     select redemptions, redemptions_on_visit_day
     from marts.mart_redemption_visit_check
@@ -58,7 +61,12 @@ def show(brand: Brand, outcome: Outcome, console: Console) -> None:
     with duckdb.connect(str(brand.warehouse), read_only=True) as warehouse:
         for line in _marts(warehouse):
             console.print(line, highlight=False)
+        as_of = warehouse.sql(AS_OF).fetchall()[0][0]
     console.print(_published(outcome), highlight=False)
+    served = FeatureLog(brand.log).latest()
+    if served and as_of and served.as_of > as_of:
+        day = business_day(served.as_of, brand.config().business_tz)
+        console.print(f"[yellow]not served:[/] {day} was run before, and an older day is history")
     warned = f", {len(outcome.checks_warned)} warned" if outcome.checks_warned else ""
     console.print(f"checks: {outcome.checks_passed} passed{warned}", highlight=False)
     for name in outcome.checks_warned:
