@@ -1,28 +1,13 @@
-with recursive members as (
-    select * from {{ ref("stg_members") }}
-    where joined_at is null or joined_at < {{ as_of() }}
-),
-
-described as (
-    select
-        member_id,
-        member_type,
-        case
-            when status = 'merged' and updated_at < {{ as_of() }} then merged_into
-        end as merged_into,
-        row_number() over (
-            partition by member_id
-            order by updated_at desc, known_at desc, source_system, source_row_id
-        ) as description_rank
-    from members
+with recursive descriptions as (
+    select * from {{ ref("int_member_descriptions") }}
 ),
 
 merges as (
     select
         member_id,
         merged_into
-    from described
-    where description_rank = 1 and merged_into is not null
+    from descriptions
+    where merged_into is not null
 ),
 
 -- every member that a merged one leads to; a path that meets itself stops there
@@ -66,12 +51,11 @@ ends as (
 
 resolved as (
     select
-        described.member_id,
-        coalesce(ends.canonical_member_id, described.member_id) as canonical_member_id,
-        described.member_type
-    from described
-    left join ends on described.member_id = ends.member_id
-    where described.description_rank = 1
+        descriptions.member_id,
+        coalesce(ends.canonical_member_id, descriptions.member_id) as canonical_member_id,
+        descriptions.member_type
+    from descriptions
+    left join ends on descriptions.member_id = ends.member_id
 ),
 
 identity as (

@@ -2,15 +2,8 @@ with identity as (
     select * from {{ ref("int_member_identity") }}
 ),
 
-members as (
-    select
-        *,
-        row_number() over (
-            partition by member_id
-            order by updated_at desc, known_at desc, source_system, source_row_id
-        ) as description_rank
-    from {{ ref("stg_members") }}
-    where joined_at is null or joined_at < {{ as_of() }}
+descriptions as (
+    select * from {{ ref("int_member_descriptions") }}
 ),
 
 mentions as (
@@ -28,10 +21,9 @@ mentions as (
 declared as (
     select
         identity.canonical_member_id as member_id,
-        min(members.joined_at) as joined_at
+        min(descriptions.joined_at) as joined_at
     from identity
-    inner join members
-        on identity.member_id = members.member_id and members.description_rank = 1
+    inner join descriptions on identity.member_id = descriptions.member_id
     group by identity.canonical_member_id
 ),
 
@@ -43,18 +35,17 @@ persons as (
 
 select
     persons.member_id,
-    members.home_store_id,
-    members.acquisition_code,
-    members.member_type,
-    members.join_type,
-    members.join_channel,
-    members.status,
+    descriptions.home_store_id,
+    descriptions.acquisition_code,
+    descriptions.member_type,
+    descriptions.join_type,
+    descriptions.join_channel,
+    descriptions.status,
     declared.member_id is not null as is_declared,
-    coalesce(members.member_type, 'consumer')
+    coalesce(descriptions.member_type, 'consumer')
     not in {{ words(var("nonconsumer_member_types")) }} as is_consumer,
     {{ local_date("declared.joined_at") }} as joined_date,
     declared.joined_at
 from persons
 left join declared on persons.member_id = declared.member_id
-left join members
-    on persons.member_id = members.member_id and members.description_rank = 1
+left join descriptions on persons.member_id = descriptions.member_id

@@ -97,17 +97,15 @@ judged_merges as (
     select
         count(*) as merge_count,
         count(*) - count(targets.member_id) as unknown_targets,
-        count(*) filter (where ends.status = 'merged' and ends.merged_into is not null) as cycles
-    from {{ ref("stg_members") }} as members
+        count(ends.merged_into) as cycles
+    from {{ ref("int_member_descriptions") }} as merges
     inner join {{ ref("int_member_identity") }} as identity
-        on members.member_id = identity.member_id
+        on merges.member_id = identity.member_id
     left join (select distinct member_id from {{ ref("stg_members") }}) as targets
-        on members.merged_into = targets.member_id
-    left join {{ ref("stg_members") }} as ends on identity.canonical_member_id = ends.member_id
-    where
-        members.status = 'merged'
-        and members.merged_into is not null
-        and members.updated_at < {{ as_of() }}
+        on merges.merged_into = targets.member_id
+    left join {{ ref("int_member_descriptions") }} as ends
+        on identity.canonical_member_id = ends.member_id
+    where merges.merged_into is not null
 ),
 
 issues as (

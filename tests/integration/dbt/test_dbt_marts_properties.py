@@ -57,6 +57,31 @@ def instants(draw: st.DrawFn) -> datetime:
 
 
 @st.composite
+def other_descriptions(draw: st.DrawFn, of_shop: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the second system says of a member: often nothing but when it first saw it.
+
+    It says no type where a row is changed later, for which system's type is the last has no
+    history; nor of d, whom the shop alone knows to be an employee.
+    """
+    name = of_shop["member_id"]
+    if name != "d" and draw(st.booleans()):
+        return []
+    types = [None] if name in "bd" else [None, None, "consumer", "employee"]
+    first: dict[str, Any] = {
+        "source_system": "pos",
+        "member_id": name,
+        "joined_at": of_shop["joined_at"] + timedelta(days=draw(st.integers(-20, 40))),
+        "member_type": draw(st.sampled_from(types)),
+        "status": draw(st.sampled_from([None, "active"])),
+        "known_at": KNOWN[0],
+    }
+    if first["member_type"] or first["status"] or draw(st.booleans()):
+        return [first]
+    later = first["joined_at"] + timedelta(days=draw(st.integers(1, 60)))
+    return [first, {**first, "status": "active", "updated_at": later, "known_at": KNOWN[1]}]
+
+
+@st.composite
 def worlds(draw: st.DrawFn) -> World:
     orders, refunds = [], []
     for number in range(draw(st.integers(0, 14))):
@@ -103,6 +128,7 @@ def worlds(draw: st.DrawFn) -> World:
         merged = {**members[1], "status": "merged", "merged_into": "a", "known_at": KNOWN[1]}
         later = merged["joined_at"] + timedelta(days=draw(st.integers(1, 60)))
         members.append({**merged, "updated_at": later})
+    members += [row for one in members[:4] for row in draw(other_descriptions(one))]
     as_of = start_of(draw(st.dates(date(2025, 1, 5), LAST)), TZ)
     tables = {"orders": orders, "refunds": refunds, "members": members}
     return World(tables, as_of, draw(st.sampled_from(KNOWN)))
@@ -138,21 +164,37 @@ class Order:
     net: int
 
 
+def described(world: World) -> dict[str, dict[str, Any]]:
+    """What all systems together say of a member: the first joining, else the last that any says."""
+    rows = held(world.tables["members"], "member_id", world)
+    rows.sort(key=lambda row: row.get("source_system", "shop"), reverse=True)
+    rows.sort(key=lambda row: (row.get("updated_at", row["joined_at"]), row["known_at"]))
+    members: dict[str, dict[str, Any]] = defaultdict(dict)
+    for row in rows:
+        if row["joined_at"] >= world.as_of:
+            continue
+        member = members[row["member_id"]]
+        member["joined_at"] = min(row["joined_at"], member.get("joined_at", row["joined_at"]))
+        member["member_type"] = row["member_type"] or member.get("member_type")
+        status = row.get("status", "active")
+        if status and row.get("updated_at", row["joined_at"]) < world.as_of:
+            member["merged_into"] = row.get("merged_into")
+    return dict(members)
+
+
 def counted(world: World) -> list[Order]:
     """The qualifying orders, by the words of the conventions."""
-    members = {row["member_id"]: row for row in held(world.tables["members"], "member_id", world)}
+    members = described(world)
     refunded: dict[tuple[str, str], int] = defaultdict(int)
     for refund in held(world.tables["refunds"], "refund_id", world):
         if refund["refunded_at"] < world.as_of:
             refunded[refund["source_system"], refund["order_id"]] += refund["amount_minor"]
     found = []
     for order in held(world.tables["orders"], "order_id", world):
-        described = members.get(order["member_id"] or "")
-        described = described if described and described["joined_at"] < world.as_of else None
         member = order["member_id"]
-        if described and described.get("merged_into") and described["updated_at"] < world.as_of:
-            member = "a"
-        employee = described is not None and described["member_type"] == "employee"
+        if (merged_into := members.get(member or "", {}).get("merged_into")) is not None:
+            member = merged_into
+        employee = members.get(member or "", {}).get("member_type") == "employee"
         net = order["paid_minor"] - refunded[order["source_system"], order["order_id"]]
         if (
             order["ordered_at"] < world.as_of
@@ -191,6 +233,10 @@ def expected_days(orders: list[Order]) -> set[tuple[Any, ...]]:
 
 def expected_members(world: World, orders: list[Order]) -> dict[str, tuple[Any, ...]]:
     rows = {}
+    joined: dict[str, datetime] = {}
+    for name, row in described(world).items():
+        person = row.get("merged_into") or name
+        joined[person] = min(row["joined_at"], joined.get(person, row["joined_at"]))
     for member, own in by_member(orders).items():
         recent = {n: [o for o in own if o.at >= days_before(world, n)] for n in (30, 90, 365)}
         rows[member] = (
@@ -201,6 +247,7 @@ def expected_members(world: World, orders: list[Order]) -> dict[str, tuple[Any, 
             sum(order.net for order in recent[90]),
             own[0].at,
             own[-1].at,
+            joined.get(member),
         )
     return rows
 
@@ -268,7 +315,7 @@ def test_marts_say_what_the_conventions_say(compiled: Any, world: World) -> None
         members = built.execute(
             "select member_id, order_count_lifetime, order_count_30d, order_count_90d,"
             " order_count_365d, purchase_days_lifetime, purchase_days_365d,"
-            " net_revenue_90d_minor, first_order_at, last_order_at"
+            " net_revenue_90d_minor, first_order_at, last_order_at, joined_at"
             " from marts.mart_member_daily where order_count_lifetime > 0"
         ).fetchall()
         rates = built.execute(
