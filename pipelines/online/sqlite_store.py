@@ -42,6 +42,10 @@ WRITE_TIMEOUT_S = 60.0
 #: SQLite's own limit of parameters was 999 for long; a larger request is read in parts.
 IN_ONE_QUERY = 900
 KEYS_IN_A_BATCH = 5_000
+#: What SQLite answers on a disk that is full or read-only; readers, too, make a file beside theirs.
+DISK_CODES = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY,
+              sqlite3.SQLITE_CANTOPEN)  # fmt: skip
+PRIMARY_CODE = 0xFF  # of an extended code, which says more than is needed here
 _published = lru_cache(maxsize=256)(Published.from_json)
 
 
@@ -252,7 +256,15 @@ class SqliteStore:
             yield
         except (sqlite3.DatabaseError, FileNotFoundError) as error:
             message = f"the online store {self._path.name} cannot be used: {error}"
-            raise StoreUnavailableError(message, "publish first, or see to its file") from error
+            raise StoreUnavailableError(message, self._remedy(error)) from error
+
+    def _remedy(self, error: Exception) -> str:
+        if not self._path.exists():
+            return "publish first"
+        code = getattr(error, "sqlite_errorcode", 0) & PRIMARY_CODE
+        if code in DISK_CODES:
+            return f"see that {self._path.parent} can be written and that its disk has room"
+        return "see to its file"
 
 
 def _connect(uri: str, timeout_s: float) -> sqlite3.Connection:

@@ -14,10 +14,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipelines.cli import options
+from pipelines.core.catalog import Catalog
 from pipelines.core.clock import iso
-from pipelines.core.errors import HuitouError
+from pipelines.core.errors import HuitouError, UsageError
 from pipelines.core.home import Brand
-from pipelines.online.stores import open_store
+from pipelines.online.gateway.schemas import is_read_by_member
+from pipelines.online.stores import OnlineStore, open_store
 
 STYLES = {"fresh": "", "stale": "yellow", "absent": "dim"}
 
@@ -64,32 +66,54 @@ def ask(brand: Brand, member_id: str, service: str, now: str | None) -> dict[str
     """The gateway's own answer, without a server: its application is called in this process.
 
     Raises:
-        HuitouError: the gateway refuses, in its own words.
+        UsageError: no such service, no such id, or nothing is published.
+        StoreUnavailableError: the store cannot be read, in its own words.
     """
+    store = open_store(brand)
+    marks = store.watermarks()
+    if not marks:
+        message = f"nothing of the brand {brand.name!r} is published"
+        raise UsageError(message, "`huitou run` a day first, or `huitou publish`")
     if now == "as-of":
-        at: datetime | None = max(
-            (mark.as_of for mark in open_store(brand).watermarks().values()), default=None
-        )
+        at: datetime | None = max(mark.as_of for mark in marks.values())
     else:
         at = options.instant(now) if now else None
-    return asyncio.run(
-        _ask(brand, member_id, {"service": service, **({"now": iso(at)} if at else {})})
-    )
+    parameters = {"service": service, **({"now": iso(at)} if at else {})}
+    return asyncio.run(_ask(brand, store, member_id, parameters))
 
 
-async def _ask(brand: Brand, member_id: str, parameters: dict[str, str]) -> dict[str, Any]:
+async def _ask(
+    brand: Brand, store: OnlineStore, member_id: str, parameters: dict[str, str]
+) -> dict[str, Any]:
     """A caller on this machine who can read the store's file needs no key."""
     import httpx
 
     from pipelines.online.gateway.app import Gateway
 
-    transport = httpx.ASGITransport(Gateway(brand, open_store(brand), is_trusting=True))
+    transport = httpx.ASGITransport(Gateway(brand, store, is_trusting=True))
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
         response = await client.get(f"/v1/members/{quote(member_id, safe='')}", params=parameters)
     body: dict[str, Any] = response.json()
     if response.is_error:
-        raise HuitouError(body["error"]["message"], body["error"].get("remedy", ""))
+        raise _refusal(brand, body["error"], is_the_callers=response.is_client_error)
     return body
+
+
+def _refusal(brand: Brand, error: dict[str, str], *, is_the_callers: bool) -> HuitouError:
+    """The gateway's refusal, with a remedy for who sits at a terminal and asks no HTTP."""
+    remedy = error.get("remedy", "")
+    if error["code"] in ("unknown_service", "service_not_by_member"):
+        remedy = f"--service is one of {', '.join(services_by_member(Catalog.load(brand.catalog)))}"
+    return (UsageError if is_the_callers else HuitouError)(error["message"], remedy)
+
+
+def services_by_member(catalog: Catalog) -> list[str]:
+    """The online services that a member's id is enough to read."""
+    return sorted(
+        service.name
+        for service in catalog.services.values()
+        if service.online and is_read_by_member(catalog, service)
+    )
 
 
 def show(answer: dict[str, Any], console: Console) -> None:

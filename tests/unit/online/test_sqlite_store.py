@@ -159,6 +159,26 @@ def test_event_times_are_written_as_feast_writes_them_in_any_zone(
             cached.cache_clear()
 
 
+def test_a_disk_that_refuses_is_told_with_what_it_wants(
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that was published is not to be published first."""
+    write(store, a=3)
+    store.close()
+
+    def connect(uri: str, timeout_s: float) -> sqlite3.Connection:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
+        raise error
+
+    monkeypatch.setattr(sqlite_store, "_connect", connect)
+    with pytest.raises(StoreUnavailableError) as error:
+        read(store)
+    assert error.value.remedy == (
+        f"see that {tmp_path / 'brand'} can be written and that its disk has room"
+    )
+
+
 def test_a_broken_file_is_named_and_not_repaired(store: SqliteStore) -> None:
     store._path.parent.mkdir(parents=True)
     store._path.write_bytes(b"not a database at all, but long enough to be taken for one" * 20)
