@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Annotated
 
 import typer
@@ -12,6 +14,10 @@ import typer
 from pipelines.cli import options, runner
 from pipelines.core.errors import UsageError
 from pipelines.core.home import REPOSITORY, Home
+
+#: The processes of `dagster dev` meet at sockets in the temporary folder, whose paths the system
+#: keeps to about 100 characters.
+LONGEST_FOLDER, SHORT_FOLDER = 80, "/tmp"  # noqa: S108  # names in it are random
 
 
 def register(app: typer.Typer) -> None:
@@ -43,15 +49,38 @@ def dev(
         int, typer.Option(min=1, max=65535, help="Port of the UI, on loopback.")
     ] = 3000,
 ) -> None:
-    """The Dagster UI with workspace.yaml and the daemon, for the brand last run."""
+    """The Dagster UI with workspace.yaml and the daemon, for the brand last run.
+
+    Example:
+
+        huitou dev --port 3001
+    """
+    check_free(port)
     home = Home.from_env()
     try:
         runner.use_brand(home, home.current())
     except UsageError:
         runner.use_brand(home, home.brand("none"), choose=False)
+    if len(gettempdir()) > LONGEST_FOLDER:
+        os.environ["TMPDIR"] = SHORT_FOLDER
     dagster = str(Path(sys.executable).parent / "dagster")
     os.chdir(REPOSITORY)
     _become([dagster, "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)])
+
+
+def check_free(port: int) -> None:
+    """Make sure that the port is free on loopback.
+
+    Raises:
+        UsageError: something listens there.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the UI does
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            message = f"port {port} of this machine cannot be had: {error.strerror}"
+            raise UsageError(message, "stop what listens there, or give another --port") from None
 
 
 def _become(command: list[str]) -> None:
