@@ -25,8 +25,9 @@ LEFT_SECONDS = 24 * 60 * 60
 PROVENANCE = b"huitou"
 
 
-def save(table: pa.Table, path: Path) -> None:
+def save(table: pa.Table, path: str | Path) -> None:
     """Write a training set to `path` and what it was made of to `<path>.json`, atomically."""
+    path = Path(path)
     with atomic(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
     write_json(_story(path), {**provenance(table), "sha256": sha256(path)})

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
+import sys
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -13,7 +15,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.core.home import DBT_PROJECT, Brand
+from pipelines.core.home import DBT_PROJECT, REPOSITORY, Brand
 from pipelines.online.access.erasures import erase_online
 
 Huitou = Callable[..., subprocess.CompletedProcess[str]]
@@ -205,3 +207,16 @@ def test_a_wrong_call_gets_one_error_with_its_remedy(
     assert said in failed.stderr
     assert "remedy:" in failed.stderr
     assert "Traceback" not in failed.stderr
+
+
+def test_the_examples_of_the_features_page_run(
+    home: Path, demo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (REPOSITORY / "docs" / "features.md").read_text(encoding="utf-8")
+    monkeypatch.setenv("HUITOU_HOME", str(home))
+    monkeypatch.setenv("HUITOU_BRAND", "demo")
+    monkeypatch.chdir(tmp_path)
+    code = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert pq.read_table(tmp_path / "churn_train.parquet").num_rows == 1
