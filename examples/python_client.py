@@ -38,4 +38,4 @@ if __name__ == "__main__":
     except UnavailableError as error:
         sys.exit(f"try again later: {error}")
     except GatewayError as error:
-        sys.exit(f"{error.code}: {error}")
+        sys.exit(str(error))  # its code, the words, the request's id

@@ -131,7 +131,7 @@ def _many(services: list[Service]) -> Schema:
             "now": _now_schema(),
         },
     }
-    example = {"service": (names or ["chat_sidebar_v1"])[0], "member_ids": [MEMBER_ID, "m0000043"]}
+    example = {"service": (names or ["chat_sidebar_v1"])[0], "member_ids": [MEMBER_ID, "M00000043"]}
     return {
         "operationId": "getMembers",
         "summary": "All values of a service for up to 1 000 members",

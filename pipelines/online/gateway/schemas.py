@@ -13,7 +13,7 @@ Schema = dict[str, Any]
 NOW = "2025-03-01T01:00:00Z"
 SINCE = "2025-02-28T16:00:00Z"
 SNAPSHOT = "20250228T160000000000Z-5f0c1d2e"
-MEMBER_ID = "m0000042"
+MEMBER_ID = "M00000042"
 SCALARS: dict[str, Schema] = {
     "String": {"type": "string"},
     "Int64": {"type": "integer"},

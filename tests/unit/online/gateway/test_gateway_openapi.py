@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shutil
+import subprocess
 from typing import Any
 
 import jsonschema
@@ -10,6 +14,7 @@ import pytest
 from pipelines.core.clock import iso
 from pipelines.online.gateway.errors import CODES
 from tests import gateway_sample as sample
+from tests.conftest import missing
 from tests.gateway_sample import LocalClient
 
 
@@ -101,6 +106,23 @@ def test_a_service_keyed_by_more_than_the_member_is_offered_by_feasts_protocol_o
     request = schema["application/json"]["schema"]["properties"]
     assert "store_v1" in request["feature_service"]["enum"]
     assert set(request["entities"]["properties"]) == {"member_id", "store_id"}
+
+
+def test_code_in_descriptions_is_shown_as_code(client: LocalClient) -> None:
+    """The document is Markdown, of which descriptions use `code`; the page draws it."""
+    node = shutil.which("node")
+    if not node:
+        missing("node", "put it on the path to test the page's script")
+    script = re.search(r"function words\(.*?\n}\n", client.get("/docs").text, re.DOTALL)
+    assert script
+    probe = (
+        "const document = {createElement: (tag) => ({tag})};"
+        f"{script[0]}"
+        "console.log(JSON.stringify([words('a `b` c', 'p'), words('a `b`', 'pre')]));"
+    )
+    said = subprocess.run([str(node), "-e", probe], capture_output=True, text=True, check=True)
+    code = {"tag": "code", "textContent": "b"}
+    assert json.loads(said.stdout) == [["a ", code, " c"], ["a `b`"]]
 
 
 def test_the_page_loads_nothing_from_elsewhere(client: LocalClient) -> None:
