@@ -74,7 +74,12 @@ def train(
 
 @model.command("list")
 def show(brand: options.BrandName = None) -> None:
-    """The hazard table and the versions of a brand, oldest first; what is in use is marked."""
+    """The hazard table and the versions of a brand, oldest first; what is in use is marked.
+
+    Example:
+
+        huitou model list --brand demo
+    """
     from pipelines.core.churn import registry
 
     _, chosen = options.chosen_brand(brand)

@@ -55,6 +55,10 @@ def demo(
     """Draw the synthetic shop, run its last three nights, and serve one member.
 
     A second run finds everything in place and adds nothing.
+
+    Example:
+
+        huitou demo --members 800 --days 160
     """
     started, console = time.monotonic(), Console()
     home = Home.from_env()

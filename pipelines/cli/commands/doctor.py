@@ -29,6 +29,10 @@ def doctor() -> None:
     """Versions, paths and services: what is here, what is missing and how to get it.
 
     Exits with 1 if something is missing that the default set-up needs.
+
+    Example:
+
+        huitou doctor
     """
     console, table = Console(), Table(box=None, pad_edge=False)
     for heading in ("", "what", "found", "remedy"):

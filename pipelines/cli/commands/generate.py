@@ -27,7 +27,12 @@ def generate(
         bool, typer.Option("--check", help="Write nothing; fail if a file is stale.")
     ] = False,
 ) -> None:
-    """Write the files that derive from the dbt YAML and the tag catalogue; they are checked in."""
+    """Write the files that derive from the dbt YAML and the tag catalogue; they are checked in.
+
+    Example:
+
+        huitou generate --check
+    """
     stale = [path for path, text in generated().items() if _read(path) != text]
     if check and stale:
         message = "stale: " + ", ".join(str(p.relative_to(REPOSITORY)) for p in stale)

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipelines.cli import options
+from pipelines.core.catalog import Catalog
 from pipelines.core.clock import SystemClock
 from pipelines.online.access import keys as access
 
@@ -47,6 +48,9 @@ def create(
         huitou keys create sidebar --service chat_sidebar_v1 --rate 200
     """
     _, chosen = options.chosen_brand(brand)
+    if chosen.catalog.exists():  # a brand whose first run is still to come has no services yet
+        known = Catalog.load(chosen.catalog).services.values()
+        access.check_services(service, [one.name for one in known if one.online])
     key, text = access.create_key(
         chosen,
         name,
@@ -63,7 +67,12 @@ def create(
 
 @keys.command("list")
 def show(brand: options.BrandName = None) -> None:
-    """All keys, revoked ones too; no secret is shown, for none is kept."""
+    """All keys, revoked ones too; no secret is shown, for none is kept.
+
+    Example:
+
+        huitou keys list --brand demo
+    """
     _, chosen = options.chosen_brand(brand)
     table = Table("id", "name", "services", "scopes", "rate", "created", "ends", box=None)
     for key in access.list_keys(chosen):
@@ -85,7 +94,12 @@ def revoke(
     key: Annotated[str, typer.Argument(help="Id or name of the key.")],
     brand: options.BrandName = None,
 ) -> None:
-    """End a key; running gateways drop it within seconds."""
+    """End a key; running gateways drop it within seconds.
+
+    Example:
+
+        huitou keys revoke sidebar
+    """
     _, chosen = options.chosen_brand(brand)
     revoked = access.revoke_key(chosen, key, now=SystemClock().now())
     typer.echo(f"revoked {revoked.id} ({revoked.name})")

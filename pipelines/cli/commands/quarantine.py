@@ -29,7 +29,12 @@ def register(app: typer.Typer) -> None:
 
 @quarantine.command("list")
 def reasons(brand: options.BrandName = None) -> None:
-    """Reasons with their counts, an example and the remedy; then files that could not be read."""
+    """Reasons with their counts, an example and the remedy; then files that could not be read.
+
+    Example:
+
+        huitou quarantine list --brand demo
+    """
     from pipelines.core import quarantine as held
 
     console, (_, chosen) = Console(), options.chosen_brand(brand)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from pipelines.adapters import ADAPTERS
 from pipelines.cli import options, report, runner
 from pipelines.core.clock import as_of_for, check_past, iso
 from pipelines.core.errors import UsageError
@@ -19,6 +20,8 @@ EXAMPLES = """
 Take one day the whole way: ingest, marts, scores, features, log, online store.
 
 Landing files of earlier days that were never loaded are loaded first.
+
+Sources, each the name of its adapter: {adapters}.
 
 Examples:
 
@@ -35,7 +38,7 @@ AS_OF = "as-of"  # of --known-at: the instant the day ended
 
 def register(app: typer.Typer) -> None:
     """Add `run`."""
-    app.command("run", help=EXAMPLES)(run)
+    app.command("run", help=EXAMPLES.format(adapters=", ".join(sorted(ADAPTERS))))(run)
 
 
 def run(
@@ -77,9 +80,6 @@ def agree(brand: Brand, source: str, landing: Path | None) -> None:
     if landing is None:
         message = f"--source {source} without --landing"
         raise UsageError(message, "name the folder of its files")
-    if not landing.is_dir():
-        message = f"the landing folder {landing} does not exist"
-        raise UsageError(message, "check the path; `huitou shop` makes one to play with")
     check(adapter, landing)
     brand.agree(source, landing, adapter.business_tz, adapter.currency)
 

@@ -72,6 +72,15 @@ def _day(adapter: Adapter, path: str) -> date | None:
         raise InputError(message, f"rename it as the adapter {adapter.name!r} expects") from error
 
 
+def no_folder(landing: Path) -> UsageError:
+    """What to say of a landing folder that is none."""
+    if landing.exists():
+        message = f"{landing} is a file; --landing wants the folder it lies in"
+        return UsageError(message, f"give --landing {landing.parent}")
+    message = f"the landing folder {landing} does not exist"
+    return UsageError(message, "check the path; `huitou shop` makes one to play with")
+
+
 def check(adapter: Adapter, landing: Path) -> None:
     """Make sure that the landing folder is one of this adapter's.
 
@@ -80,8 +89,7 @@ def check(adapter: Adapter, landing: Path) -> None:
         InputError: it holds none of the adapter's files.
     """
     if not landing.is_dir():
-        message = f"the landing folder {landing} does not exist"
-        raise UsageError(message, "check the path given as --landing")
+        raise no_folder(landing)
     patterns = dict.fromkeys(p for feed in adapter.feeds for p in feed.files.patterns)
     if not any(path.is_file() for pattern in patterns for path in landing.glob(pattern)):
         message = f"{landing} holds no file that the adapter {adapter.name!r} reads"

@@ -120,6 +120,18 @@ def revoke_key(brand: Brand, key_id: str, *, now: datetime) -> Key:
     return revoked
 
 
+def check_services(services: Iterable[str], known: Iterable[str]) -> None:
+    """Make sure that a key is not bound to a service that there is none of.
+
+    Raises:
+        UsageError: one of them is neither known nor `*`.
+    """
+    names = sorted(known)
+    if unknown := sorted(set(services) - {*names, ALL}):
+        message = f"there is no online service {unknown[0]!r}"
+        raise UsageError(message, f"choose of {', '.join(names)}, or {ALL!r} for all of them")
+
+
 class KeyRing:
     """The keys of one file, ready to check what callers send."""
 

@@ -317,6 +317,9 @@ def test_a_landing_folder_of_something_else_is_refused(shelf: Shelf, tmp_path: P
     (shelf.landing / "notes.txt").write_text("hello")
     with pytest.raises(InputError, match="holds no file that the adapter 'till' reads"):
         shelf.load("orders")
+    shelf.landing = shelf.landing / "notes.txt"
+    with pytest.raises(UsageError, match=r"notes\.txt is a file"):
+        shelf.load("orders")
     shelf.landing = tmp_path / "nowhere"
     with pytest.raises(UsageError, match="does not exist"):
         shelf.load("orders")
