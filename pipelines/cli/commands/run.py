@@ -13,7 +13,7 @@ from pipelines.adapters import ADAPTERS
 from pipelines.cli import options, report, runner
 from pipelines.core.clock import as_of_for, check_past, iso
 from pipelines.core.errors import UsageError
-from pipelines.core.feature_log import FeatureLog, Watermark
+from pipelines.core.feature_log import FeatureLog, LogError, Watermark
 from pipelines.core.home import Brand, Home
 
 EXAMPLES = """
@@ -113,8 +113,8 @@ def _known_at(brand: Brand, day: date, text: str | None) -> str | None:
     """The run's `known_at` if one is wanted; that it can't be run so is said here, not at its end.
 
     Raises:
-        UsageError: the day is not over, or the instant lies in the future.
-        LogError: a run that is in the log knew more.
+        UsageError: the day is not over, the instant lies in the future, or a run that is in the log
+            knew more.
     """
     as_of = as_of_for(day, brand.config().business_tz)
     if not text:
@@ -122,5 +122,8 @@ def _known_at(brand: Brand, day: date, text: str | None) -> str | None:
         return None
     known_at = as_of if text == AS_OF else options.instant(text)
     check_past(as_of, known_at)
-    FeatureLog(brand.log).check(Watermark.of(as_of, known_at))
+    try:
+        FeatureLog(brand.log).check(Watermark.of(as_of, known_at))
+    except LogError as error:
+        raise UsageError(error.message, "give a later instant, or none for now") from error
     return iso(known_at)
