@@ -48,7 +48,7 @@ def main() -> None:
         errors.print(f"error: {error.message}", style="red", markup=False)
         if error.remedy:
             errors.print(f"remedy: {error.remedy}", markup=False)
-        sys.exit(error.exit_code)
+        sys.exit(DISK_REFUSED if refused_by_disk(error) else error.exit_code)
     except (KeyboardInterrupt, SystemExit) as ended:  # typer turns the first into the second
         if isinstance(ended, SystemExit) and ended.code != INTERRUPTED:
             raise

@@ -15,6 +15,7 @@ import sys
 from datetime import datetime
 from pathlib import Path
 from string import Template
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import yaml
@@ -85,23 +86,33 @@ def _apply(brand: Brand, repo: Path) -> bool:
     if brand.registry.exists() and applied == wanted:
         return False
     stamp.unlink(missing_ok=True)
-    if applied.partition(" ")[0] != place:
-        # the registry knows a store elsewhere, whose tables Feast would drop as no longer wanted
-        brand.registry.unlink(missing_ok=True)
+    with TemporaryDirectory(dir=brand.root, prefix=".feast-") as folder:
+        # who reads meanwhile finds the old registry, or the new one, and never none
+        registry, beside = Path(folder, brand.registry.name), Path(folder, config.name)
+        if brand.registry.exists() and applied.partition(" ")[0] == place:
+            # one of another place knows a store there, whose tables Feast would drop
+            registry.write_bytes(brand.registry.read_bytes())
+        settings = yaml.safe_load(config.read_text(encoding="utf-8"))
+        write_text(beside, yaml.safe_dump({**settings, "registry": str(registry)}))
+        _feast(brand, repo, ["-f", str(beside), "apply", "--skip-source-validation"])
+        registry.replace(brand.registry)
+    write_text(stamp, wanted)
+    return True
+
+
+def _feast(brand: Brand, repo: Path, words: list[str]) -> None:
     feast = [sys.executable, "-P", "-c", "from feast.cli.cli import cli; cli()"]
     done = subprocess.run(  # noqa: S603 - our own interpreter, our own words
-        [*feast, "-c", str(repo), "-f", str(config), "apply", "--skip-source-validation"],
+        [*feast, "-c", str(repo), *words],
         env={**os.environ, **environment(brand), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode:
-        words = "\n".join((done.stderr or done.stdout).splitlines()[-5:])
-        message = f"`feast apply` failed on {repo}:\n{words}"
+        said = "\n".join((done.stderr or done.stdout).splitlines()[-5:])
+        message = f"`feast apply` failed on {repo}:\n{said}"
         raise FeastError(message, "run `make generate`, then look at the definition it names")
-    write_text(stamp, wanted)
-    return True
 
 
 def feature_store(

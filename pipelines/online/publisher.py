@@ -157,17 +157,18 @@ class _Run:
 
     def _task(self, view: FeatureView, report: ViewReport) -> _Task | None:
         """What is to be done for the view, if anything is."""
-        until, published = self.log.latest(view.name), self.store.watermarks().get(view.name)
+        until = self.log.latest(view.name)
         if until is None:
             return None
         report.at = until
+        self.store.prepare(view)
+        published = self.store.watermarks().get(view.name)
         since = _watermark(published)
         backwards = since is not None and since > until
         if backwards and not self.full:
             message = f"the store holds {view.name} of {since}, the log only of {until}"
             raise PublishError(message, "`huitou publish --full` takes the store back to the log")
-        is_new = self.store.prepare(view)
-        full = is_new or self.full or published is None or self._lacks_features(view, published)
+        full = self.full or published is None or self._lacks_features(view, published)
         if since == until and not full:
             return None
         guard = not self.was_empty and not backwards

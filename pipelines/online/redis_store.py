@@ -171,9 +171,8 @@ class RedisStore:
 
     # -- writing ---------------------------------------------------------------------------------
 
-    def prepare(self, view: FeatureView) -> bool:  # noqa: ARG002  # of the protocol
-        """False: a hash comes to be by being written."""
-        return False
+    def prepare(self, view: FeatureView) -> None:
+        """Nothing: a hash comes to be by being written."""
 
     def is_empty(self) -> bool:
         """Whether the database holds no key of anyone."""

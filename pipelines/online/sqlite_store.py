@@ -115,21 +115,23 @@ class SqliteStore:
 
     # -- writing ---------------------------------------------------------------------------------
 
-    def prepare(self, view: FeatureView) -> bool:
-        """Create the view's table and index, as `feast apply` does, if there are none."""
+    def prepare(self, view: FeatureView) -> None:
+        """Create the view's table and index, as `feast apply` does.
+
+        Where the table holds no row, whoever emptied it, the view counts as never published.
+        """
         name = sqlite_table(self._project, view.name)
         table, index = _quoted(name), _quoted(f"{name}_ek")
         with self._transaction() as writer:
-            known = "select 1 from sqlite_master where type = 'table' and name = ?"
-            if writer.execute(known, (name,)).fetchone():
-                return False
             writer.execute(
                 f"create table if not exists {table} (entity_key BLOB, feature_name TEXT, "
                 "value BLOB, value_text TEXT, vector_value BLOB, event_ts timestamp, "
                 "created_ts timestamp, PRIMARY KEY(entity_key, feature_name))"
             )
             writer.execute(f"create index if not exists {index} on {table} (entity_key)")
-        return True
+            if not writer.execute(f"select 1 from {table} limit 1").fetchone():
+                for told in ("huitou_watermark", "huitou_checkpoint"):
+                    writer.execute(f"delete from {told} where view = ?", (view.name,))
 
     def is_empty(self) -> bool:
         """Whether no table of this project holds a row."""

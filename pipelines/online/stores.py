@@ -144,8 +144,8 @@ class OnlineWriter(Protocol):
     event times are written: a correction keeps the event time of what it corrects.
     """
 
-    def prepare(self, view: FeatureView) -> bool:
-        """Whether there was no room for a view (tables) and it was made."""
+    def prepare(self, view: FeatureView) -> None:
+        """Make room for a view (tables); one that holds nothing was not published either."""
         ...
 
     def is_empty(self) -> bool:

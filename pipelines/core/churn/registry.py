@@ -7,6 +7,7 @@ A version is a folder with `model.json`, the trees as LightGBM's text, the card 
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import tempfile
 from dataclasses import asdict
@@ -37,6 +38,8 @@ PARTS = (MODEL, WITH_TREES, TREES_ALONE)
 #: What stands for the hazard table where a version is asked for.
 HEURISTIC = "heuristic"
 CARD, PLOT, MANIFEST, CURRENT = "card.json", "calibration.svg", "manifest.json", "current.json"
+#: The last day that a version knows of, and what it holds, as a hash.
+NAME = re.compile(r"\d{4}-\d\d-\d\d-[0-9a-f]{8}")
 REMEDY = "choose another with `huitou model use`, or train anew"
 
 
@@ -73,7 +76,8 @@ def save(model: ChurnModel, card: dict[str, Any], root: Path) -> str:
 
 def versions(root: Path) -> list[str]:
     """The versions below `root`, oldest first."""
-    return sorted(path.parent.name for path in root.glob(f"[!.]*/{MANIFEST}"))
+    found = (path.parent.name for path in root.glob(f"*/{MANIFEST}"))
+    return sorted(name for name in found if NAME.fullmatch(name))
 
 
 def load(root: Path, version: str, threads: int = 2) -> ChurnModel:
@@ -125,7 +129,13 @@ def served(root: Path) -> str | None:
         ModelError: what says so cannot be read.
     """
     pointer = root / CURRENT
-    return str(_read(pointer).get("version")) if pointer.exists() else None
+    if not pointer.exists():
+        return None
+    version = _read(pointer).get("version")
+    if not isinstance(version, str) or not NAME.fullmatch(version):
+        message = f"{pointer} names no version"
+        raise ModelError(message, REMEDY)
+    return version
 
 
 def served_on(root: Path, day: date) -> str | None:

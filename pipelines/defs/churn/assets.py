@@ -17,17 +17,21 @@ from pipelines.core.churn.extras import Extras
 from pipelines.core.churn.from_log import knowledge
 from pipelines.core.churn.score import Scoring, write_scores
 from pipelines.core.churn.train import LABEL, Retrained, retrain, training_entities
-from pipelines.core.clock import business_day, iso
+from pipelines.core.clock import business_day
 from pipelines.core.errors import UsageError
 from pipelines.core.feature_log import FeatureLog
 from pipelines.core.home import Brand
 from pipelines.defs.churn.drift import check_specs, drift
 from pipelines.defs.features.assets import CATALOG
 from pipelines.defs.run import DAYS, OWNERS, BrandResource, Instants, config_of, instants
-from pipelines.online.access.erasures import Erasures, erasures_path, forget_erased
+from pipelines.online.access.erasures import (
+    Erasures,
+    erasures_path,
+    forget_erased,
+    sweep_training_sets,
+)
 from pipelines.online.feast_repo import apply
 from pipelines.online.training import save, training_set
-from pipelines.online.training_sets import sweep
 
 #: The feature service that the model learns from and scores with.
 SERVICE = "churn_train_v1"
@@ -96,16 +100,17 @@ def churn_model(context: dg.AssetExecutionContext, huitou: BrandResource) -> dg.
 
 
 def _check_day(brand: Brand, moment: Instants) -> None:
-    """That the day was run: a purchase the marts do not hold yet would be taught as silence.
+    """That the marts hold the day: a purchase they do not hold would be taught as silence.
 
     Raises:
         UsageError: the marts end before the day does.
     """
     (ends_at,) = _query(brand, PURCHASES_END)["as_of"].to_pylist()
     if ends_at is not None and ends_at < moment.as_of:
-        day = business_day(moment.as_of, config_of(brand).business_tz)
-        message = f"{day} was not run: purchases are known until {iso(ends_at)}"
-        raise UsageError(message, f"run it first: huitou run --as-of {day}")
+        zone = config_of(brand).business_tz
+        day, held = (business_day(at, zone) for at in (moment.as_of, ends_at))
+        message = f"the marts are of {held} now, which ends before {day}"
+        raise UsageError(message, f"run that day first: huitou run --as-of {day}")
 
 
 def _picture(made: Retrained) -> str:
@@ -170,7 +175,7 @@ def _log_as_known(brand: Brand, purchases: pa.Table, moment: Instants) -> Extras
         return None
     apply(brand)
     rows = training_set(brand, SERVICE, entities)
-    sweep(brand.training_sets)  # one retraining runs at a time
+    sweep_training_sets(brand)  # one retraining runs at a time
     save(rows, brand.training_sets / f"{moment.snapshot_id}.parquet")
     forget_erased(brand)  # who was erased while the rows were being joined
     return Extras(rows.drop([LABEL]), zone)

@@ -6,7 +6,7 @@ Loads neither Dagster nor dbt, so that dbt can be set to work before either is t
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from pipelines.core.files import write_text
 from pipelines.core.home import DBT_PROJECT, Brand
 
+FOLDERS = ("analyses", "macros", "models", "seeds", "snapshots", "tests")
 SUFFIXES = {".sql", ".yml", ".yaml", ".csv"}
 MANIFEST, PARTIAL, STAMP = "manifest.json", "partial_parse.msgpack", "parsed.sha256"
 PROJECT = "--project-dir"
@@ -36,10 +37,18 @@ def fingerprint(words: Sequence[str]) -> str:
     """
     project = Path(words[words.index(PROJECT) + 1])
     digest = sha256(json.dumps([version("dbt-core"), *words]).encode())
-    for path in sorted(p for p in project.rglob("*") if p.suffix in SUFFIXES):
+    for path in sorted(_sources(project)):
         content = path.read_bytes()
         digest.update(f"\0{path.relative_to(project)} {len(content)}\0".encode() + content)
     return digest.hexdigest()
+
+
+def _sources(project: Path) -> Iterator[Path]:
+    """The files of the project that dbt reads: not what it or anybody else has left there."""
+    yield from project.glob("*.yml")
+    for folder in FOLDERS:
+        found = (project / folder).rglob("*")
+        yield from (path for path in found if path.suffix in SUFFIXES and path.is_file())
 
 
 def target_of(brand: Brand) -> Path:

@@ -40,7 +40,7 @@ def dbt_executable() -> str:
 
 
 def prepared_project(brand: Brand) -> DbtProject:
-    """The project, its manifest parsed anew for the brand if any source of it is younger.
+    """The project, its manifest parsed anew for the brand if its sources are others now.
 
     Raises:
         HuitouError: dbt cannot parse the project; its own words follow.

@@ -15,7 +15,7 @@ from pathlib import Path
 from pipelines.core.errors import UsageError
 from pipelines.core.home import Brand
 from pipelines.online.access.files import alone, write_private
-from pipelines.online.training_sets import forget
+from pipelines.online.training_sets import forget, sweep
 
 
 def erasures_path(brand: Brand) -> Path:
@@ -75,6 +75,12 @@ def forget_erased(brand: Brand) -> int:
     path = erasures_path(brand)
     with alone(path):  # two that rewrite a set at once could each restore whom the other dropped
         return forget(brand.training_sets, Erasures.load(path).among)
+
+
+def sweep_training_sets(brand: Brand) -> None:
+    """Delete what retrainings that were killed left half written; none may be writing now."""
+    with alone(erasures_path(brand)):  # nor an erasure
+        sweep(brand.training_sets)
 
 
 def _read(path: Path) -> list[str]:

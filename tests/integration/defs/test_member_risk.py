@@ -139,7 +139,7 @@ def test_a_past_night_is_not_scored_by_a_model_that_knows_later_days(
     assert set(scores["basis"].to_pylist()) == {"heuristic", "consent_withheld"}
 
 
-def test_no_model_is_learnt_of_a_day_that_was_not_run(defs: Any, brand: Brand) -> None:
+def test_no_model_is_learnt_of_a_day_that_the_marts_do_not_hold(defs: Any, brand: Brand) -> None:
     """Purchases that the marts do not hold yet would be taught as silence."""
     from pipelines.core.errors import UsageError
     from pipelines.defs.run import BrandResource
@@ -151,6 +151,6 @@ def test_no_model_is_learnt_of_a_day_that_was_not_run(defs: Any, brand: Brand) -
             partition_key=day_of(TODAY + 1).isoformat(),
             resources={"huitou": BrandResource(root=str(brand.root))},
         )
-    assert f"{day_of(TODAY + 1)} was not run" in caught.value.message
+    assert f"the marts are of {day_of(TODAY)} now" in caught.value.message
     assert f"huitou run --as-of {day_of(TODAY + 1)}" in caught.value.remedy
     assert not brand.models.exists()

@@ -44,6 +44,10 @@ def small(**orders: int) -> dict[str, dict[str, Any]]:
     return {name: {"orders": count, "channel": "shop"} for name, count in orders.items()}
 
 
+def interrupted(*_: Any, **__: Any) -> None:
+    raise KeyboardInterrupt
+
+
 def write(
     store: OnlineStore, at: int, members: dict[str, dict[str, Any]], *, guard: bool = True
 ) -> None:
@@ -87,15 +91,24 @@ def test_the_second_publish_writes_nothing(brand: Brand, store: OnlineStore) -> 
     assert store.watermarks() == before
 
 
-def test_a_view_whose_table_is_gone_is_published_in_full(brand: Brand, store: OnlineStore) -> None:
-    if not isinstance(store, SqliteStore):
-        pytest.skip("Redis has no tables")
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("meanwhile", ["nothing", "made by Feast", "killed"])
+def test_a_view_whose_table_is_gone_is_published_in_full(
+    brand: Brand, store: SqliteStore, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
     snapshot(brand, mark(1), {EVERY: {"m1": every(1)}, SMALL: small(m1=1, m2=2)})
     publish(brand, CATALOG, store)
     store.close()
     with closing(sqlite3.connect(brand.online_sqlite)) as file:
         file.execute(f'drop table "{sqlite_table(brand.project, SMALL.name)}"')
         file.commit()
+    if meanwhile == "made by Feast":
+        store.prepare(SMALL)
+    if meanwhile == "killed":
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "write", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                publish(brand, CATALOG, store)
     assert publish(brand, CATALOG, store).writes == 2
     assert parity(brand, CATALOG, store).ok
 

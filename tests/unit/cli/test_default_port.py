@@ -24,6 +24,7 @@ PAGES = [
     "examples/member.mjs",
     "examples/python_client.py",
     "clients/python/huitou_client/__init__.py",
+    "clients/python/huitou_client/feast_store.py",
 ]
 
 

@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as db
 
 from pipelines.cli import main
+from pipelines.online.stores import StoreUnavailableError
 
 
 def wrapped() -> None:
@@ -35,7 +36,16 @@ def run(monkeypatch: pytest.MonkeyPatch, work: Callable[[], None]) -> None:
     main.main()
 
 
-@pytest.mark.parametrize("work", [wrapped, io_error, no_space])
+def store_full() -> None:
+    """As the online store tells it."""
+    try:
+        raise sqlite3.OperationalError("database or disk is full")
+    except sqlite3.OperationalError as error:
+        message = f"the online store online.db cannot be used: {error}"
+        raise StoreUnavailableError(message, "see to its file and the free space") from error
+
+
+@pytest.mark.parametrize("work", [wrapped, io_error, no_space, store_full])
 def test_a_disk_that_takes_no_more_is_one_clear_error(
     work: Callable[[], None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

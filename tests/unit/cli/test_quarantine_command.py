@@ -6,11 +6,11 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from pipelines import adapters
 from pipelines.cli.commands import register
-from pipelines.cli.main import app
 from pipelines.core.home import Brand, Home
 from pipelines.core.ingest import load
 
@@ -41,6 +41,7 @@ def loaded(brand: Brand, *lines: str) -> None:
 
 
 def huitou(*words: str) -> str:
+    app = typer.Typer()
     register(app)
     done = CliRunner().invoke(app, list(words))
     assert done.exit_code == 0, done

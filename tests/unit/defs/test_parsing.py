@@ -31,6 +31,9 @@ def test_a_project_is_the_same_whatever_the_times_of_its_files(project: Path) ->
             os.utime(path, (then, then))
         assert of(project) == before
     (project / "models" / "notes.txt").write_text("dbt does not read this")
+    compiled = project / "target" / "compiled" / "models" / "kept.yml"  # a folder, as dbt makes it
+    compiled.mkdir(parents=True)
+    (compiled / "a_test.sql").write_text("select 1")
     assert of(project) == before
 
 
