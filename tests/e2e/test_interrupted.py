@@ -14,13 +14,19 @@ import pytest
 Huitou = Callable[..., subprocess.CompletedProcess[str]]
 pytestmark = pytest.mark.e2e
 
+#: Starts a command as a terminal does: what is run in the background ignores Ctrl-C and hands it on.
+HEEDING = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 SMALL = ("demo", "--members", "200", "--days", "60")
 
 
 def interrupted(home: Path, last_words: str) -> tuple[int, str]:
     """Exit code and output of a small demo to whose terminal Ctrl-C is typed after these words."""
     running = subprocess.Popen(
-        [Path(sys.executable).parent / "huitou", *SMALL],
+        [sys.executable, "-c", HEEDING, Path(sys.executable).parent / "huitou", *SMALL],
         env={**os.environ, "HUITOU_HOME": str(home), "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -39,7 +45,7 @@ def interrupted(home: Path, last_words: str) -> tuple[int, str]:
 @pytest.mark.parametrize("last_words", ["demo nightly", "raw.surveys "], ids=["ingest", "dbt"])
 def test_a_run_that_is_stopped_says_so_and_can_be_run_again(home: Path, last_words: str) -> None:
     code, said = interrupted(home, last_words)
-    assert code == 130
+    assert code == 130, said
     assert "stopped; nothing half-done is served\n" in said
     assert "the run failed" not in said
 
