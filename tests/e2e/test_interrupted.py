@@ -14,7 +14,7 @@ import pytest
 Huitou = Callable[..., subprocess.CompletedProcess[str]]
 pytestmark = pytest.mark.e2e
 
-#: Starts a command as a terminal does: what runs in the background ignores Ctrl-C, its children too.
+#: Starts a command as a terminal does; one that runs in the background ignores Ctrl-C.
 HEEDING = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)
