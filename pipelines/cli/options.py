@@ -47,6 +47,11 @@ def calendar_day(text: str) -> date:
         raise UsageError(message, "write it as YYYY-MM-DD, for example 2025-03-31") from None
 
 
+def latest_day() -> date:
+    """The last day that has begun somewhere."""
+    return SystemClock().now().date() + timedelta(days=1)
+
+
 def day(text: str) -> date:
     """The business day that `text` writes as YYYY-MM-DD.
 
@@ -54,7 +59,7 @@ def day(text: str) -> date:
         UsageError: it is not such a date, or one that Dagster's partitions do not know.
     """
     found = calendar_day(text)
-    last = SystemClock().now().date() + timedelta(days=1)  # somewhere it is tomorrow already
+    last = latest_day()
     if not EARLIEST <= found <= last:
         message = f"{found} is no day that can be run"
         raise UsageError(message, f"name a day from {EARLIEST} to {last}")

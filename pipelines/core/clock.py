@@ -78,8 +78,10 @@ def from_iso(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-def check_past(as_of: datetime, known_at: datetime, clock: Clock | None = None) -> None:
-    """That a day that ends at `as_of` is over, and that what it is to know can be known.
+def check_past(
+    as_of: datetime, known_at: datetime | None = None, clock: Clock | None = None
+) -> None:
+    """That a day that ends at `as_of` is over, and that what it is to know, if told, can be known.
 
     Raises:
         UsageError: one of them lies in the future.
@@ -88,6 +90,6 @@ def check_past(as_of: datetime, known_at: datetime, clock: Clock | None = None) 
     if as_of > now:
         message = f"the day is not over: it ends at {iso(as_of)}"
         raise UsageError(message, "run it then; today, run a day before it")
-    if known_at > now:
+    if known_at and known_at > now:
         message = f"nothing can be known at {iso(known_at)} yet"
         raise UsageError(message, "give an instant that has been, or none for now")

@@ -122,12 +122,14 @@ def test_what_lies_in_the_future_is_refused_before_anything_is_done(
     night = last_night(brand)
     today, ahead = (datetime.now(ZoneInfo("Asia/Shanghai")) + timedelta(days=d) for d in (0, 2))
     early = (night - timedelta(days=30)).isoformat()
-    for words, said in (
-        (("--as-of", today.date().isoformat()), "the day is not over"),
-        (("--as-of", night.isoformat(), "--known-at", ahead.isoformat()), "nothing can be known"),
-        (("--as-of", early, "--known-at", "as-of"), "comes after one known at"),
+    run, train = ("run", "--brand", "demo"), ("model", "train", "--brand", "demo")
+    for command, day, more, said in (
+        (run, today.date().isoformat(), (), "the day is not over"),
+        (train, today.date().isoformat(), (), "the day is not over"),
+        (run, night.isoformat(), ("--known-at", ahead.isoformat()), "nothing can be known"),
+        (run, early, ("--known-at", "as-of"), "comes after one known at"),
     ):
-        failed = huitou("run", "--brand", "demo", *words, exit_code=2)
+        failed = huitou(*command, "--as-of", day, *more, exit_code=2)
         assert said in failed.stderr
         assert "remedy" in failed.stderr
         assert "nightly" not in failed.stdout

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipelines.cli import options, runner
+from pipelines.core.clock import as_of_for, check_past
 
 HAZARD_TABLE = "the hazard table: counted, no model"
 churn = typer.Typer(no_args_is_help=True, help="How good the churn model is, on any history.")
@@ -48,8 +48,7 @@ def bench(
 
     days = [options.calendar_day(day) for day in [*cutoff, *(more or [])]]
     with Console(stderr=True).status("starting") as status:
-        today = datetime.now(UTC).date() + timedelta(days=1)  # somewhere it is tomorrow
-        lines = bench_file(file, days, business_tz, PEERS, status.update, today)
+        lines = bench_file(file, days, business_tz, PEERS, status.update, options.latest_day())
     typer.echo(report(lines))
 
 
@@ -66,6 +65,7 @@ def train(
     """
     console, (home, chosen) = Console(), options.chosen_brand(brand)
     day = options.day(as_of)
+    check_past(as_of_for(day, chosen.config().business_tz))
     runner.use_brand(home, chosen, choose=False)
     outcome = runner.execute("retrain", day, day, None, console)
     console.print(outcome.words["models", "churn"]["why"])

@@ -18,6 +18,7 @@ from pipelines.core.clock import SystemClock
 from pipelines.core.home import Brand, Home
 from pipelines.core.shop import ShopConfig
 from pipelines.core.shop.extract import fold
+from pipelines.online.gateway import HOST, PORT
 
 NIGHTS = 3
 #: A member whose answer is worth reading: bought again, holds a coupon, answered a survey.
@@ -38,7 +39,7 @@ SHOWN = """
 NEXT = """
 Try next:
   huitou member {member}      what an app gets for one member
-  make serve                  the gateway on http://127.0.0.1:8566
+  make serve                  the gateway on http://{host}:{port}
   make dev                    the Dagster UI on http://127.0.0.1:3000
 (huitou is in .venv/bin: `source .venv/bin/activate`; what to ask is in README.md)"""
 
@@ -78,7 +79,7 @@ def demo(
         (shown,) = warehouse.execute(SHOWN).fetchone() or ("M00000001",)
     console.print(f"\nmember {shown}, as an app gets it:")
     member.show(member.ask(brand, shown, "chat_sidebar_v1", None), console)
-    console.print(NEXT.format(member=shown), highlight=False)
+    console.print(NEXT.format(member=shown, host=HOST, port=PORT), highlight=False)
     console.print(f"\n{time.monotonic() - started:.0f} s", highlight=False)
 
 

@@ -117,11 +117,10 @@ def _known_at(brand: Brand, day: date, text: str | None) -> str | None:
             knew more.
     """
     as_of = as_of_for(day, brand.config().business_tz)
-    if not text:
-        check_past(as_of, as_of)
-        return None
-    known_at = as_of if text == AS_OF else options.instant(text)
+    known_at = as_of if text == AS_OF else options.instant(text) if text else None
     check_past(as_of, known_at)
+    if known_at is None:
+        return None
     try:
         FeatureLog(brand.log).check(Watermark.of(as_of, known_at))
     except LogError as error:

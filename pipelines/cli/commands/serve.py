@@ -14,6 +14,7 @@ import typer
 from pipelines.cli import options, runner
 from pipelines.core.errors import UsageError
 from pipelines.core.home import REPOSITORY, Home
+from pipelines.online.gateway import HOST, PORT
 
 #: The processes of `dagster dev` meet at sockets in the temporary folder, whose paths the system
 #: keeps to about 100 characters.
@@ -28,10 +29,8 @@ def register(app: typer.Typer) -> None:
 
 def serve(
     brand: options.BrandName = None,
-    host: Annotated[
-        str, typer.Option(help="Beyond loopback only with keys or OIDC.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8566,
+    host: Annotated[str, typer.Option(help="Beyond loopback only with keys or OIDC.")] = HOST,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = PORT,
 ) -> None:
     """Serve the online store: Feast's protocol and /v1. See docs/gateway.md.
 

@@ -8,7 +8,8 @@ import sys
 
 from pipelines.core.errors import HuitouError
 from pipelines.core.home import Home
-from pipelines.online.gateway.server import HOST, PORT, serve
+from pipelines.online.gateway import HOST, PORT
+from pipelines.online.gateway.server import serve
 
 
 def main() -> int:

@@ -8,11 +8,11 @@ from functools import partial
 
 from pipelines.core.home import Brand
 from pipelines.online.access.policy import require_closed
+from pipelines.online.gateway import HOST, PORT
 from pipelines.online.gateway.app import Gateway
 from pipelines.online.gateway.settings import Settings
 from pipelines.online.stores import open_store
 
-HOST, PORT = "127.0.0.1", 8566  # not Feast's 6566: browsers refuse that
 BACKLOG = 2048
 KEEP_ALIVE_S = 75
 DRAIN_S = 10

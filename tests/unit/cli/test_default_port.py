@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.cli.commands import demo, serve
 from pipelines.core.home import REPOSITORY
-from pipelines.online.gateway.server import PORT
+from pipelines.online.gateway import HOST, PORT
 
 #: The Fetch standard's blocked ports from 1024 on; `fetch` fails before it connects.
 BLOCKED = {
@@ -34,7 +34,7 @@ def test_browsers_may_ask_the_default_port() -> None:
 
 def test_the_command_serves_the_gateways_default_port() -> None:
     assert inspect.signature(serve.serve).parameters["port"].default == PORT
-    assert f":{PORT}" in demo.NEXT
+    assert f"{HOST}:{PORT}" in demo.NEXT.format(member="m", host=HOST, port=PORT)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -16,6 +16,7 @@ TICK = timedelta(microseconds=1)
 
 def test_a_day_that_ends_now_is_over_and_now_can_be_known() -> None:
     check_past(NOW, NOW, CLOCK)
+    check_past(NOW, clock=CLOCK)
 
 
 @pytest.mark.parametrize(
